@@ -1,0 +1,605 @@
+"""Romancy, the app that holds a database and a worker, and Handle, through which an instance is seen from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import random
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext
+from types import FrameType, TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from romancy.activity import running
+from romancy.calls import Call, CallWorkflow, check_id, describe
+from romancy.codec import workflow_codec
+from romancy.errors import (
+    DefinitionError,
+    InstanceExistsError,
+    InstanceStateError,
+    InstanceStuckError,
+    StoreError,
+    UnknownInstanceError,
+)
+from romancy.history import Event, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
+from romancy.kernel import instance_cancelled, instance_failed
+from romancy.registry import Registry
+from romancy.store.protocol import STATUSES, TERMINAL, Created, Instance, NewInstance
+from romancy.store.sqlite import Connect, SqliteStore, connect
+from romancy.worker import guard as guarding
+from romancy.worker.activities import Attempt, Flight, Inline, Pool
+from romancy.worker.leases import this_worker
+from romancy.worker.loop import Beginning, Loop, Options, Stop
+from romancy.worker.turn import Ended
+
+T = TypeVar("T")
+
+_POLL = 0.02
+"""Seconds between two looks of a client at what it waits for."""
+
+
+class Romancy:
+    """A database of instances, and a worker on it that runs while the app is open.
+
+    Args:
+        database: the path of a SQLite file, or `":memory:"`.
+        worker_id: a name for this worker that no two living workers share; unique by default.
+        worker: whether entering starts a worker in the background. Without one the app is a client of workers elsewhere,
+            or is driven by `pump()` and `run_until_idle()`.
+        lease: seconds after which other workers take over from one that gives no sign of life.
+        max_activities: how many activities run at once, plain and `async def` ones counted apart.
+        max_resident: how many executions are held in memory.
+        verify: the share of finished instances, from 0 to 1, that are replayed and compared; one that differs is parked.
+        guard: whether workflow code that opens a file, a socket or a process is parked at that place.
+        workflows: the workflows that the worker runs; every one that was defined in this process by default.
+        clock: seconds since the epoch; for tests.
+        connect: makes the SQLite connections; for tests.
+        chance: where ids, seeds and jitter come from; for tests.
+        boundary: called before and after each transaction, with a tag; for tests.
+
+    Raises:
+        DefinitionError: an option does not fit.
+    """
+
+    def __init__(
+        self,
+        database: str | os.PathLike[str],
+        *,
+        worker_id: str | None = None,
+        worker: bool = True,
+        lease: float = 30.0,
+        max_activities: int = 64,
+        max_resident: int = 10_000,
+        verify: float = 0.0,
+        guard: bool = False,
+        workflows: Iterable[object] | None = None,
+        clock: Callable[[], float] = time.time,
+        connect: Connect = connect,
+        chance: random.Random | None = None,
+        boundary: Callable[[str], None] | None = None,
+    ) -> None:
+        for name, number, least in (("lease", lease, 0.1), ("max_activities", max_activities, 1)):
+            if not number >= least:
+                raise DefinitionError(f"Romancy({name}={number!r}): write {least} or more")
+        if max_resident < 1 or not 0 <= verify <= 1:
+            raise DefinitionError("Romancy(…): max_resident is 1 or more, and verify a share from 0 to 1")
+        self.database = os.fspath(database)
+        if "://" in self.database:
+            scheme = self.database.partition("://")[0]
+            raise DefinitionError(f"{scheme}:// databases are not supported: name the path of a SQLite file")
+        self._worker_id = worker_id
+        self._has_worker = worker
+        self._max_activities = max_activities
+        self._registry = Registry(workflows)
+        self._chance = chance or random.SystemRandom()
+        self._clock = clock
+        self._connect = connect
+        self._boundary = boundary
+        self._waiters = _Waiters()
+        self._store: SqliteStore | None = None
+        self._loop: Loop | None = None
+        self._inline: Inline | None = None
+        self._thread: threading.Thread | None = None
+        self._options = Options(
+            lease=lease,
+            max_resident=max_resident,
+            verify=verify,
+            watch=guarding.watch if guard else nullcontext,
+            clock=clock,
+            chance=self._chance.random,
+            seed=lambda: f"{self._chance.getrandbits(128):032x}",
+            polls=self.database != ":memory:" or clock is not time.time,
+            announce=self._waiters.announce,
+            look_for=self._look_for_waiters,
+        )
+
+    # -- life
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Open the database, and start the worker if this app has one; `with` does it too.
+
+        Raises:
+            StoreError: the database cannot be opened.
+        """
+        if self._store is not None:
+            return
+        self._store = SqliteStore(self.database, connect=self._connect, boundary=self._boundary)
+        atexit.register(self.close)
+        if self._has_worker:
+            try:
+                self._start_worker()
+            except BaseException:
+                self.close()
+                raise
+
+    def close(self) -> None:
+        """Let activities in flight finish, record them, hand everything back and close the database.
+
+        An interrupt while it waits ends it at once.
+        """
+        atexit.unregister(self.close)
+        try:
+            self._stop_worker(now=False)
+        except KeyboardInterrupt:
+            self._stop_worker(now=True)
+            raise
+        finally:
+            if self._inline is not None and self._loop is not None:
+                self._loop.close()
+            self._loop = self._inline = None
+            store, self._store = self._store, None
+            if store is not None:
+                store.close()
+
+    def serve(self, *, until_idle: bool = False) -> None:
+        """Work until SIGTERM or SIGINT: what is in flight is finished, the rest handed back. A second SIGINT means now.
+
+        Args:
+            until_idle: return as soon as nothing is left to do now; instances that sleep or wait stay as they are.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        self.open()
+        if self._thread is None:
+            self._start_worker()
+        thread, loop = self._thread, self._loop
+        assert thread is not None and loop is not None
+        with _signals(lambda again: loop.messages.put(Stop(now=again))):
+            while thread.is_alive():
+                thread.join(_POLL if until_idle else 0.5)
+                if until_idle and thread.is_alive() and loop.is_idle():
+                    loop.messages.put(Stop(now=False))
+                    until_idle = False
+        self._thread = self._loop = None
+        if loop.failure is not None:
+            raise loop.failure
+
+    def pump(self) -> bool:
+        """Run what is ready on this thread and turn the loop once; returns whether anything happened.
+
+        Raises:
+            RuntimeError: a worker in the background does that already.
+        """
+        if self._thread is not None or self._has_worker:
+            raise RuntimeError("pump() is for an app without a worker: Romancy(…, worker=False)")
+        self.open()
+        if self._loop is None:
+            self._loop = self._new_loop()
+            self._inline = Inline(self._attempt, self._loop.messages.put)
+            self._loop.open(self._inline)
+        assert self._inline is not None
+        self._inline.run_waiting()
+        return self._loop.turn()
+
+    def run_until_idle(self) -> None:
+        """Work until nothing is left to do now: on this thread, or by waiting for the worker in the background."""
+        self.open()
+        if self._thread is None:
+            while self.pump():
+                pass
+            return
+        while self._thread.is_alive() and self._loop is not None and not self._loop.is_idle():
+            self._thread.join(0.005)
+        self._alive()
+
+    def _new_loop(self) -> Loop:
+        return Loop(self._opened(), self._registry, this_worker(self._worker_id), self._options)
+
+    def _start_worker(self) -> None:
+        self._loop = loop = self._new_loop()
+        loop.open(Pool(self._max_activities, self._attempt, loop.messages.put))
+        self._thread = threading.Thread(target=self._work, args=[loop], name="romancy-loop", daemon=True)
+        self._thread.start()
+
+    def _work(self, loop: Loop) -> None:
+        try:
+            loop.run()
+        finally:
+            if loop.failure is not None:
+                self._waiters.fail(loop.failure)
+
+    def _stop_worker(self, *, now: bool) -> None:
+        thread, loop = self._thread, self._loop
+        if thread is not None and loop is not None:
+            loop.messages.put(Stop(now=now))
+            thread.join()
+            self._thread = None
+            self._waiters.fail(StoreError("the app was closed before the instance ended"))
+
+    def _attempt(self, flight: Flight) -> Attempt:
+        return Attempt(flight, self._opened(), self._clock)
+
+    def _opened(self) -> SqliteStore:
+        if self._store is None:
+            self.open()
+        assert self._store is not None
+        return self._store
+
+    def _alive(self) -> Loop | None:
+        """The loop of the background worker, if there is one; its failure is everybody's."""
+        if self._loop is not None and self._loop.failure is not None:
+            raise self._loop.failure
+        return self._loop if self._thread is not None and self._thread.is_alive() else None
+
+    def _poke(self) -> None:
+        loop = self._alive()
+        if loop is not None:
+            loop.messages.put(None)
+
+    # -- instances
+
+    def run(self, call: Call[T], *, id: str | None = None, timeout: float | None = None) -> T:
+        """Start an instance and wait for its result.
+
+        Args:
+            call: what calling a workflow returned.
+            id: the instance's id; a random one by default. The same call under the same id is the same instance.
+            timeout: seconds to wait.
+
+        Raises:
+            InstanceFailedError: the workflow raised.
+            InstanceExistsError: the id belongs to another call.
+            TimeoutError: it takes longer; it goes on nevertheless.
+        """
+        return self.start(call, id=id).result(timeout)
+
+    def start(self, call: Call[T], *, id: str | None = None) -> Handle[T]:
+        """Start an instance, unless there is one of its id; once this returns, it is never lost.
+
+        Args:
+            call: what calling a workflow returned.
+            id: the instance's id; a random one by default.
+
+        Raises:
+            InstanceExistsError: the id belongs to an instance of another workflow or with other input.
+            SerializationError: an argument cannot be carried; the error names its path.
+        """
+        return self.start_many([call if id is None else _checked(call).options(id=id)])[0]
+
+    def start_many(self, calls: Iterable[Call[T]]) -> list[Handle[T]]:
+        """Start instances together; `call.options(id=…)` gives one its id.
+
+        Args:
+            calls: what calling workflows returned.
+
+        Raises:
+            InstanceExistsError: an id belongs to another call; the others are started nevertheless.
+            SerializationError: an argument cannot be carried; then none is started.
+        """
+        context = running.get(None)
+        if context is not None and context.in_session:
+            raise RuntimeError("the activity holds session(), which keeps every other write out: start before it")
+        wanted = [self._new(_checked(call)) for call in calls]
+        for call, stored in zip(wanted, self._create([new for _, new in wanted]), strict=True):
+            if (stored.instance.workflow, stored.instance.input) != (call[1].workflow, call[1].input):
+                raise InstanceExistsError(stored.instance.id, _difference(stored.instance, call[1]))
+        return [Handle(self, new.id, call) for call, new in wanted]
+
+    def get(self, id: str) -> Handle[Any]:
+        """The handle of an instance.
+
+        Raises:
+            UnknownInstanceError: there is none of that id.
+        """
+        self._stored(id)
+        return Handle(self, id)
+
+    def instances(
+        self,
+        *,
+        status: str | None = None,
+        workflow: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> list[Handle[Any]]:
+        """Instances in the order of their creation.
+
+        Args:
+            status: only those of this status.
+            workflow: only those of the workflow of this name.
+            limit: at most so many.
+            after: only those created after the one of this id: the last of the page before.
+
+        Raises:
+            DefinitionError: there is no such status.
+        """
+        if status is not None and status not in STATUSES:
+            raise DefinitionError(f"there is no status {status!r}: it is one of {', '.join(STATUSES)}")
+        found = self._opened().instances(status=status, workflow=workflow, limit=limit, after=after)
+        return [Handle(self, each.id) for each in found]
+
+    def retry(self, id: str) -> Handle[Any]:
+        """Take a stuck instance up again, once what it is stuck on is mended.
+
+        Raises:
+            UnknownInstanceError: there is none of that id.
+            InstanceStateError: it is not stuck.
+        """
+        status = self._opened().revive(id, self._clock())
+        if status != "stuck":
+            raise InstanceStateError(id, status, "only a stuck instance can be retried")
+        self._poke()
+        return Handle(self, id)
+
+    def _new(self, call: CallWorkflow[Any]) -> tuple[CallWorkflow[Any], NewInstance]:
+        definition = call.workflow
+        self._registry.learn(definition)
+        new = NewInstance(
+            id=call.id if call.id is not None else str(uuid.UUID(int=self._chance.getrandbits(128), version=4)),
+            workflow=definition.name,
+            version=definition.version,
+            input=workflow_codec(definition).encode_arguments(call.args, call.kwargs),
+            seed=f"{self._chance.getrandbits(128):032x}",
+            at=self._clock(),
+        )
+        return call, new
+
+    def _create(self, new: Sequence[NewInstance]) -> list[Created]:
+        store = self._opened()
+        loop = self._alive()
+        if loop is None:
+            return store.create(new, owner=None, now=self._clock())
+        beginnings = [Beginning(each, Future()) for each in new]
+        for beginning in beginnings:
+            loop.messages.put(beginning)
+        return [_settled(beginning.created, loop, self._thread) for beginning in beginnings]
+
+    def _stored(self, id: str) -> Instance:
+        instance = self._opened().instance(id)
+        if instance is None:
+            raise UnknownInstanceError(id)
+        return instance
+
+    # -- endings
+
+    def _ending(self, id: str) -> Ended | None:
+        """How an instance ended, if it has."""
+        instance = self._stored(id)
+        if instance.status not in (*TERMINAL, "stuck"):
+            return None
+        return self._told(instance)
+
+    def _told(self, instance: Instance) -> Ended:
+        event = None
+        if instance.status != "stuck":
+            event = self._opened().ending(instance.number, instance.run)
+        return Ended(instance.id, instance.status, instance.number, instance.run, event)
+
+    def _look_for_waiters(self) -> None:
+        """Another process wrote something: perhaps it ended what somebody here waits for."""
+        ids = self._waiters.ids()
+        if ids:
+            for instance in self._opened().ended(ids):
+                self._waiters.announce(self._told(instance))
+
+    def _tell_cancel(self, id: str) -> None:
+        self._opened().tell(id, "cancel", "", self._clock())
+        self._poke()
+
+
+class Handle(Generic[T]):
+    """An instance, seen from outside.
+
+    Attributes:
+        id: its id.
+    """
+
+    def __init__(self, app: Romancy, id: str, call: CallWorkflow[T] | None = None) -> None:
+        self.id = id
+        self._app = app
+        self._call = call
+
+    def __repr__(self) -> str:
+        return f"<instance {self.id!r}>"
+
+    @property
+    def status(self) -> str:
+        """`pending`, `running`, `waiting`, `compensating`, `completed`, `failed`, `cancelled` or `stuck`, as of now."""
+        return self._app._stored(self.id).status
+
+    @property
+    def workflow(self) -> str:
+        """The name of its workflow."""
+        return self._call.workflow.name if self._call is not None else self._app._stored(self.id).workflow
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for the instance to end, and return what its workflow returned.
+
+        Args:
+            timeout: seconds to wait; None for as long as it takes.
+
+        Raises:
+            InstanceFailedError: the workflow raised; `__cause__` is its exception.
+            InstanceCancelledError: it was cancelled.
+            InstanceStuckError: it is parked until somebody mends it.
+            TimeoutError: it has not ended yet.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        if self._app._alive() is None:
+            return self._value(self._poll(until))
+        with self._app._waiters.waiting(self.id) as future:
+            ended = self._app._ending(self.id)
+            if ended is None:
+                try:
+                    ended = future.result(None if until is None else max(0.0, until - time.monotonic()))
+                except TimeoutError:
+                    raise self._late() from None
+        return self._value(ended)
+
+    def history(self, run: int | None = None) -> list[Event]:
+        """What happened so far, in order.
+
+        Args:
+            run: the number of a run, from 1; the current one by default.
+        """
+        instance = self._app._stored(self.id)
+        return self._app._opened().history(instance.number, instance.run if run is None else run)
+
+    def cancel(self) -> None:
+        """Ask for the instance to be cancelled; asking again, or when it has ended, changes nothing."""
+        self._app._tell_cancel(self.id)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._result_async().__await__()
+
+    async def _result_async(self) -> T:
+        if self._app._alive() is None:
+            while (ended := self._app._ending(self.id)) is None:
+                await asyncio.sleep(_POLL)
+            return self._value(ended)
+        with self._app._waiters.waiting(self.id) as future:
+            ended = self._app._ending(self.id) or await asyncio.wrap_future(future)
+        return self._value(ended)
+
+    def _poll(self, until: float | None) -> Ended:
+        while (ended := self._app._ending(self.id)) is None:
+            if until is not None and time.monotonic() >= until:
+                raise self._late()
+            time.sleep(_POLL)
+        return ended
+
+    def _late(self) -> TimeoutError:
+        return TimeoutError(f"instance {self.id!r} is {self.status} still")
+
+    def _value(self, ended: Ended) -> T:
+        match ended.event:
+            case WorkflowCompleted(result=result):
+                value: T = workflow_codec(self._definition()).decode_result(result)
+                return value
+            case WorkflowFailed(error=error):
+                failed = instance_failed(self.id, error)
+                raise failed from failed.__cause__
+            case WorkflowCancelled(error=error):
+                raise instance_cancelled(self.id, error)
+            case _:
+                raise InstanceStuckError(self.id, self._app._stored(self.id).error or "it has no last event")
+
+    def _definition(self) -> Any:
+        if self._call is not None:
+            return self._call.workflow
+        name = self.workflow
+        definition = self._app._registry.find(name)
+        if definition is None:
+            raise DefinitionError(f"workflow {name!r} is not known here: import the module that defines it")
+        return definition
+
+
+class _Waiters:
+    """Who waits for the end of which instance."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._futures: dict[str, list[Future[Ended]]] = {}
+
+    @contextmanager
+    def waiting(self, id: str) -> Generator[Future[Ended], None, None]:
+        future: Future[Ended] = Future()
+        with self._lock:
+            self._futures.setdefault(id, []).append(future)
+        try:
+            yield future
+        finally:
+            with self._lock:
+                left = [each for each in self._futures.get(id, ()) if each is not future]
+                if left:
+                    self._futures[id] = left
+                else:
+                    self._futures.pop(id, None)
+
+    def ids(self) -> list[str]:
+        with self._lock:
+            return list(self._futures)
+
+    def announce(self, ended: Ended) -> None:
+        if ended.id in self._futures:
+            for future in self._taken(ended.id):
+                future.set_result(ended)
+
+    def fail(self, error: StoreError) -> None:
+        for id in self.ids():
+            for future in self._taken(id):
+                future.set_exception(error)
+
+    def _taken(self, id: str) -> list[Future[Ended]]:
+        with self._lock:
+            return [each for each in self._futures.pop(id, ()) if each.set_running_or_notify_cancel()]
+
+
+def _checked(call: Call[T]) -> CallWorkflow[T]:
+    if not isinstance(call, CallWorkflow):
+        raise DefinitionError(f"{describe(call)} is not the call of a workflow: write app.start(some_workflow(…))")
+    if call.id is not None:
+        check_id(call.id)
+    return call
+
+
+def _difference(stored: Instance, wanted: NewInstance) -> str:
+    if stored.workflow != wanted.workflow:
+        return f"it is one of workflow {stored.workflow!r}, not {wanted.workflow!r}"
+    return "it was started with other input"
+
+
+def _settled(future: Future[Created], loop: Loop, thread: threading.Thread | None) -> Created:
+    """What became of a start, also when the loop ends before it is read."""
+    while True:
+        try:
+            return future.result(1.0)
+        except TimeoutError:
+            if thread is None or not thread.is_alive():
+                raise loop.failure or StoreError("the worker has stopped: the start was not taken") from None
+
+
+@contextmanager
+def _signals(stop: Callable[[bool], None]) -> Generator[None, None, None]:
+    """While the block runs, SIGTERM and the first SIGINT ask to stop, and a further SIGINT asks to stop now."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked: list[int] = []
+
+    def handle(number: int, _: FrameType | None) -> None:
+        stop(number == signal.SIGINT and signal.SIGINT in asked)
+        asked.append(number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

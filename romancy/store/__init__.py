@@ -1,0 +1,35 @@
+"""Where instances are kept: the protocol, and SQLite behind it."""
+
+from romancy.store.protocol import (
+    Created,
+    Instance,
+    Lease,
+    Letter,
+    NewInstance,
+    Parent,
+    Reader,
+    Recording,
+    State,
+    Store,
+    Tick,
+    Told,
+    WorkerInfo,
+)
+from romancy.store.sqlite import SqliteStore
+
+__all__ = [
+    "Created",
+    "Instance",
+    "Lease",
+    "Letter",
+    "NewInstance",
+    "Parent",
+    "Reader",
+    "Recording",
+    "SqliteStore",
+    "State",
+    "Store",
+    "Tick",
+    "Told",
+    "WorkerInfo",
+]

@@ -1,0 +1,1 @@
+"""The shell around the kernel: the loop, where activities run, and the leases that keep workers apart."""

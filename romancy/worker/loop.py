@@ -1,0 +1,614 @@
+"""The loop: drain what finished, feed it to the executions, write all of it in one transaction, then hand out new calls.
+
+One worker has one loop, and one thread drives it. Advancing before the commit is safe since workflow code is pure and
+nothing leaves before the commit. If the commit fails, the executions are dropped and replayed from what is stored.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Any, Union
+
+import attrs
+
+from romancy.errors import (
+    InstanceExistsError,
+    LeaseLostError,
+    NondeterminismError,
+    RomancyError,
+    SerializationError,
+    StoreError,
+)
+from romancy.history import WorkflowStarted
+from romancy.kernel import Execution, Pending, PendingChild, replay
+from romancy.registry import Registry
+from romancy.store.protocol import Created, Instance, NewInstance, Parent, State, Store, WorkerInfo
+from romancy.worker.activities import Executor, Flight
+from romancy.worker.leases import is_gone
+from romancy.worker.residents import Resident, Residents, due_of
+from romancy.worker.turn import Ended, Rules, Turn
+from romancy.workflow import Context
+
+_LOG = logging.getLogger("romancy")
+
+RECOVERIES = 10
+"""How often an instance may be recovered from a dead worker without progress before it is parked."""
+_PATIENCE = 3
+"""How often in a row the database may fail before the loop gives up."""
+_BATCH = 500
+"""How many due instances are claimed at once."""
+_POLL = 0.05
+"""Seconds between two looks at what other processes did."""
+_LOOK_AROUND = 0.25
+"""Seconds between two looks for workers that died."""
+
+
+@attrs.define(eq=False)
+class Beginning:
+    """A start that somebody waits for: `created` gets the stored instance or the reason why there is none."""
+
+    new: NewInstance
+    created: Future[Created]
+
+
+@attrs.frozen
+class Stop:
+    """Begin nothing more; leave once nothing is in flight, or `now`."""
+
+    now: bool
+
+
+Message = Union[Flight, Beginning, Stop, None]
+
+
+@attrs.define(kw_only=True)
+class Options:
+    """How a worker works: see `Romancy`, where they are set."""
+
+    lease: float
+    max_resident: int
+    verify: float
+    watch: Callable[[], Any]
+    clock: Callable[[], float]
+    chance: Callable[[], float]
+    seed: Callable[[], str]
+    polls: bool
+    announce: Callable[[Ended], None]
+    look_for: Callable[[], None]
+
+
+class Loop:
+    """One worker's loop.
+
+    Args:
+        store: where everything is.
+        registry: the workflows that this worker knows.
+        worker: who this is.
+        options: how it works.
+
+    Attributes:
+        failure: why the loop gave up, once it has.
+    """
+
+    def __init__(self, store: Store, registry: Registry, worker: WorkerInfo, options: Options) -> None:
+        self.failure: StoreError | None = None
+        self.messages: SimpleQueue[Message] = SimpleQueue()
+        self.token = 0
+        self._store = store
+        self._registry = registry
+        self._worker = worker
+        self._options = options
+        self._clock = options.clock
+        self._executor: Executor
+        self._residents = Residents(options.max_resident)
+        self._beginnings: list[Beginning] = []
+        self._starts: list[tuple[Resident, PendingChild]] = []
+        self._again: list[Resident] = []
+        self._landed: list[Flight] = []
+        self._out: dict[Flight, None] = {}
+        self._heap: list[tuple[float, int, tuple[int, Pending] | Flight]] = []
+        self._count = itertools.count()
+        self._still_out: dict[tuple[int, int], list[Flight]] = {}
+        self._next_due: float | None = None
+        self._ask_due = True
+        self._ask_letters = True
+        self._must_reload = False
+        self._failures = 0
+        self._renew_at = 0.0
+        self._look_at = 0.0
+        self._stop: Stop | None = None
+
+    # -- life
+
+    def open(self, executor: Executor) -> None:
+        """Take a lease, and free what dead workers left.
+
+        Args:
+            executor: where activities run; it reports what has landed in `messages`.
+        """
+        self._executor = executor
+        self._register()
+
+    def run(self) -> None:
+        """Turn until stopped, or until the database fails for good; `failure` says which."""
+        try:
+            while not self._is_done():
+                self._wait()
+                self.turn()
+        except StoreError as error:
+            self._give_up(error)
+        except BaseException as error:
+            self._give_up(StoreError(f"the worker ended by an error of its own: {error!r}"))
+            raise
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Hand back what this worker holds, and let go of its executions."""
+        if self.failure is None and self.token:
+            try:
+                self._store.retire(self.token, self._clock())
+            except StoreError as error:
+                _LOG.warning("the lease could not be given back and will run out: %s", error)
+        self.token = 0
+        self._drain()
+        self._refuse_beginnings(self.failure or StoreError("the worker has stopped: start it on another app"))
+        for flight in self._out:
+            flight.abandoned = True
+            flight.tell()
+        self._out.clear()
+        self._residents.clear()
+        self._executor.close()
+
+    def is_idle(self) -> bool:
+        """Whether nothing is left to do now, here or in the database."""
+        now = self._clock()
+        return (
+            not (self._out or self._landed or self._starts or self._again or self._beginnings or self._ask_letters)
+            and self.messages.empty()
+            and not (self._heap and self._heap[0][0] <= now)
+            and self._store.is_idle(self._registry.names(), now)
+        )
+
+    def _is_done(self) -> bool:
+        return self._stop is not None and (self._stop.now or not (self._out or self._landed))
+
+    def _give_up(self, error: StoreError) -> None:
+        self.failure = error
+        _LOG.critical("the worker stops: %s", error)
+
+    def _refuse_beginnings(self, error: StoreError) -> None:
+        for beginning in self._beginnings:
+            beginning.created.set_exception(error)
+        self._beginnings.clear()
+
+    def _register(self) -> None:
+        now = self._clock()
+        self.token = self._store.register(self._worker, now, now + self._options.lease)
+        self._renew_at = now + self._options.lease / 3
+        self._ask_due = self._ask_letters = True
+        self._look_at = 0.0
+
+    # -- waiting
+
+    def _wait(self) -> None:
+        """Wait for a message, or for the next instant at which there is something to do."""
+        if self._again or self._starts or self._landed or self._must_reload:
+            return
+        try:
+            self._take(self.messages.get(timeout=self._patience()))
+        except Empty:
+            return
+
+    def _patience(self) -> float:
+        now = self._clock()
+        until = min(self._renew_at, self._look_at if self._options.polls else self._renew_at)
+        if self._heap:
+            until = min(until, self._heap[0][0])
+        if self._next_due is not None and self._stop is None:
+            until = min(until, self._next_due)
+        longest = _POLL if self._options.polls else 3600.0
+        if self._failures:
+            longest = min(longest, 0.05 * 2**self._failures)
+        return min(max(until - now, 0.0), longest)
+
+    def _take(self, message: Message) -> None:
+        if type(message) is Flight:
+            self._landed.append(message)
+        elif type(message) is Beginning:
+            self._beginnings.append(message)
+        elif type(message) is Stop:
+            self._stop = Stop(message.now or self._stop is not None and self._stop.now)
+        else:
+            self._ask_letters = self._ask_due = True
+
+    def _drain(self) -> None:
+        queue = self.messages
+        while not queue.empty():
+            self._take(queue.get_nowait())
+
+    # -- one turn
+
+    def turn(self) -> bool:
+        """Drain, feed, commit, hand out; returns whether anything happened.
+
+        Raises:
+            StoreError: the database failed several times in a row.
+        """
+        try:
+            with self._store.exclusive():
+                self._drain()
+                turn = Turn(self._clock(), self._rules())
+                self._housekeep(turn.now)
+                happened = self._turn(turn)
+            self._hand_out(turn)
+            self._failures = 0
+            return happened
+        except LeaseLostError as error:
+            _LOG.error("%s; this worker begins again under a new lease", error)
+            self._forget(abandon=True)
+            self._register()
+        except StoreError as error:
+            self._failures += 1
+            if self._failures >= _PATIENCE:
+                raise
+            _LOG.error("the database failed, and what it holds is replayed: %s", error)
+            self._forget(abandon=False)
+            self._must_reload = True
+        except BaseException:
+            self._forget(abandon=True)
+            self._must_reload = True
+            raise
+        return True
+
+    def _rules(self) -> Rules:
+        options = self._options
+        return Rules(
+            token=self.token,
+            chance=options.chance,
+            load=self._store.load,
+            verify=options.verify,
+            watch=options.watch,
+        )
+
+    def _turn(self, turn: Turn) -> bool:
+        if self._must_reload:
+            self._reload(turn)
+        happened = bool(self._landed or self._beginnings or self._starts or self._again)
+        self._feed_landed(turn)
+        self._create_children(turn)
+        self._begin(turn)
+        for resident in self._again:
+            turn.touch(resident)
+        if self._stop is None:
+            self._claim(turn)
+        self._read_letters(turn)
+        self._fire(turn)
+        tick = turn.conclude()
+        if tick:
+            self._store.commit(self.token, tick)
+        self._clear_landed()
+        self._again = turn.again
+        return happened or bool(tick)
+
+    def _housekeep(self, now: float) -> None:
+        if now >= self._renew_at:
+            self._store.renew(self.token, now + self._options.lease)
+            self._renew_at = now + self._options.lease / 3
+        if self._options.polls and self._store.changed():
+            self._ask_due = self._ask_letters = True
+            self._options.look_for()
+        if self._options.polls and now >= self._look_at:
+            self._look_at = now + _LOOK_AROUND
+            self._look_around(now)
+
+    def _look_around(self, now: float) -> None:
+        for lease in self._store.leases():
+            if lease.token != self.token and is_gone(lease, self._worker, now):
+                freed = self._store.take_over(lease.token, now, RECOVERIES)
+                _LOG.warning("worker %s is gone: %d of its instances are taken over", lease.worker.id, freed)
+                self._ask_due = True
+
+    # -- what a turn feeds
+
+    def _feed_landed(self, turn: Turn) -> None:
+        """Those that recorded themselves come first: their places in the history are taken."""
+        if len(self._landed) > 1:
+            self._landed.sort(key=_recorded_first)
+        for flight in self._landed:
+            if flight.trouble is not None:
+                self._lose(flight)
+                raise flight.trouble
+            resident = self._residents.get(flight.number)
+            if resident is not None and resident.run == flight.run:
+                turn.landed(resident, flight)
+
+    def _lose(self, flight: Flight) -> None:
+        """The database failed under an activity's session: as nothing was written, it is as if it had not run."""
+        self._landed.remove(flight)
+        self._out.pop(flight, None)
+        self._executor.landed(flight)
+
+    def _clear_landed(self) -> None:
+        for flight in self._landed:
+            self._out.pop(flight, None)
+            self._executor.landed(flight)
+        self._landed.clear()
+
+    def _begin(self, turn: Turn) -> None:
+        """Create what clients asked to be started; the first event of those that begin here is written with them."""
+        mine, others = [], []
+        room = self._options.max_resident - self._residents.owned()
+        for beginning in self._beginnings:
+            known = self._registry.find(beginning.new.workflow) is not None
+            (mine if known and self._stop is None and len(mine) < room else others).append(beginning)
+        for beginnings, owner in ((mine, self.token), (others, None)):
+            if not beginnings:
+                continue
+            new = [each.new for each in beginnings]
+            for beginning, created in zip(
+                beginnings, self._store.create(new, owner=owner, now=turn.now), strict=True
+            ):
+                if not created.existed and owner is not None:
+                    self._enter(turn, created.instance)
+                if not beginning.created.done():
+                    beginning.created.set_result(created)
+        self._beginnings.clear()
+        if others:
+            self._ask_due = True
+
+    def _create_children(self, turn: Turn) -> None:
+        starts = [(resident, pending) for resident, pending in self._starts if self._still_wanted(resident, pending)]
+        if starts:
+            new = [self._child(resident, pending, turn.now) for resident, pending in starts]
+            known = [self._registry.find(each.workflow) is not None for each in new]
+            owner = self.token if all(known) and self._stop is None and self._has_room(len(new)) else None
+            for (resident, pending), wanted, created in zip(
+                starts, new, self._store.create(new, owner=owner, now=turn.now), strict=True
+            ):
+                if created.existed and not _is_same(created.instance, wanted):
+                    turn.refused(resident, pending, _exists(created.instance, wanted))
+                    continue
+                if not created.existed and owner is not None:
+                    self._enter(turn, created.instance)
+                turn.created(resident, pending, created.instance.number)
+            self._ask_due = self._ask_due or owner is None
+        self._starts.clear()
+
+    def _still_wanted(self, resident: Resident, pending: PendingChild) -> bool:
+        """A call that was dropped before its instance was created creates none."""
+        if pending.dropped or resident.execution.pending.get(pending.step) is not pending:
+            resident.starting.discard(pending.step)
+            return False
+        return self._residents.get(resident.number) is resident
+
+    def _child(self, resident: Resident, pending: PendingChild, now: float) -> NewInstance:
+        parent = None if pending.detached else Parent(number=resident.number, run=resident.run, step=pending.step)
+        return NewInstance(
+            id=pending.child,
+            workflow=pending.workflow.name,
+            version=pending.workflow.version,
+            input=pending.arguments,
+            seed=self._options.seed(),
+            at=now,
+            parent=parent,
+        )
+
+    def _has_room(self, more: int) -> bool:
+        return self._residents.owned() + more <= self._options.max_resident
+
+    def _enter(self, turn: Turn, instance: Instance) -> None:
+        """An instance was created under this lease, with its first event."""
+        resident = self._resident(turn, instance)
+        if resident is not None:
+            turn.deliver(resident, WorkflowStarted(at=instance.created), is_stored=True)
+
+    def _claim(self, turn: Turn) -> None:
+        names = self._registry.names()
+        if self._ask_due:
+            self._next_due = self._store.next_due(names)
+            self._ask_due = False
+        if self._next_due is None or self._next_due > turn.now:
+            return
+        room = min(_BATCH, max(1, self._options.max_resident - self._residents.owned()))
+        for instance in self._store.claim(self.token, names, turn.now, room):
+            self._ask_letters = True
+            self._resume(turn, instance)
+        self._ask_due = True
+
+    def _resume(self, turn: Turn, instance: Instance) -> None:
+        """Go on with an instance that is owned now: as it is in memory, or from its history."""
+        resident = self._residents.awaken(instance)
+        if resident is not None:
+            turn.began(resident)
+            return
+        resident = self._resident(turn, instance)
+        if resident is None:
+            return
+        try:
+            events = self._store.load(instance.number, instance.run)
+            if not events:
+                turn.deliver(resident, WorkflowStarted(at=max(turn.now, instance.created)))
+                return
+            resident.position = len(events)
+            replay(resident.execution, events)
+        except (NondeterminismError, SerializationError) as error:
+            turn.park(resident, str(error))
+            return
+        for flight in self._still_out.get((instance.number, instance.run), ()):
+            if flight.pending.step in resident.execution.pending:
+                resident.flights[flight.pending.step] = flight
+        turn.began(resident)
+
+    def _resident(self, turn: Turn, instance: Instance) -> Resident | None:
+        definition = self._registry.find(instance.workflow)
+        assert definition is not None, "only known workflows are claimed"
+        context = Context(instance.id, instance.workflow, seed=instance.seed, run=instance.run)
+        try:
+            execution = Execution(definition, context, self._input(instance))
+        except RomancyError as error:
+            state = State(
+                number=instance.number,
+                status="stuck",
+                run=instance.run,
+                position=instance.position,
+                keep=False,
+                error=str(error),
+            )
+            turn.tick.states.append(state)
+            turn.ended.append(Ended(instance.id, "stuck", instance.number, instance.run, None))
+            return None
+        resident = Resident(
+            number=instance.number,
+            id=instance.id,
+            workflow=instance.workflow,
+            run=instance.run,
+            seed=instance.seed,
+            parent=instance.parent,
+            definition=definition,
+            execution=execution,
+            position=instance.position,
+            stored=instance.status,
+        )
+        self._residents.add(resident)
+        return resident
+
+    def _input(self, instance: Instance) -> str:
+        if instance.run == 1:
+            return instance.input
+        first = self._store.load(instance.number, instance.run)[:1]
+        if not first or not isinstance(first[0], WorkflowStarted) or first[0].input is None:
+            raise SerializationError("history[0]", f"run {instance.run} does not say what it began with")
+        return first[0].input
+
+    def _read_letters(self, turn: Turn) -> None:
+        if not self._ask_letters:
+            return
+        self._ask_letters = False
+        for letter in self._store.letters(self.token):
+            resident = self._residents.get(letter.instance)
+            if resident is not None and resident.is_owned:
+                turn.read(resident, letter)
+
+    def _fire(self, turn: Turn) -> None:
+        """Let timers fire in the order of their instants, those of this turn too where they are due already."""
+        later = []
+        for resident, pending in turn.timers:
+            due = due_of(pending)
+            if due is not None and due <= turn.now:
+                self._arm(resident, pending)
+            else:
+                later.append((resident, pending))
+        turn.timers[:] = later
+        heap = self._heap
+        while heap and heap[0][0] <= turn.now:
+            _, _, what = heapq.heappop(heap)
+            if isinstance(what, Flight):
+                self._overdue(turn, what)
+                continue
+            number, pending = what
+            resident = self._residents.get(number)
+            if resident is None or not resident.is_owned or resident.execution.pending.get(pending.step) is not pending:
+                continue
+            due = due_of(pending)
+            if due is not None and due <= turn.now:
+                turn.fired(resident, pending)
+
+    def _arm(self, resident: Resident, pending: Pending) -> None:
+        due = due_of(pending)
+        if due is not None:
+            heapq.heappush(self._heap, (due, next(self._count), (resident.number, pending)))
+
+    def _overdue(self, turn: Turn, flight: Flight) -> None:
+        resident = self._residents.get(flight.number)
+        if resident is None or resident.flights.get(flight.pending.step) is not flight:
+            return
+        timeout = flight.pending.timeout or 0.0
+        begun = turn.now if flight.started is None else flight.started
+        if begun + timeout > turn.now:
+            heapq.heappush(self._heap, (begun + timeout, next(self._count), flight))
+            return
+        flight.abandoned = True
+        del self._out[flight]
+        self._executor.abandon(flight)
+        turn.overdue(resident, flight)
+
+    # -- what a turn hands out
+
+    def _hand_out(self, turn: Turn) -> None:
+        """After the commit: what was decided leaves the loop."""
+        for resident in turn.leaving:
+            self._residents.drop(resident.number)
+        for resident in turn.resting:
+            self._residents.rest(resident)
+        for state in turn.tick.states:
+            if state.wake_at is not None and (self._next_due is None or state.wake_at < self._next_due):
+                self._next_due = state.wake_at
+        if turn.tick.told:
+            self._ask_letters = self._ask_due = True
+        for resident, pending in turn.timers:
+            if resident.is_owned:
+                self._arm(resident, pending)
+        self._starts += turn.starts
+        if self._stop is None:
+            for flight in turn.launches:
+                self._launch(flight)
+        for ended in turn.ended:
+            self._options.announce(ended)
+
+    def _launch(self, flight: Flight) -> None:
+        self._out[flight] = None
+        timeout = flight.pending.timeout
+        if timeout is not None:
+            heapq.heappush(self._heap, (self._clock() + timeout, next(self._count), flight))
+        self._executor.submit(flight)
+
+    # -- trouble
+
+    def _forget(self, *, abandon: bool) -> None:
+        """Drop the executions; what is in flight goes on and is matched when they are back, unless it is given up."""
+        self._residents.clear()
+        self._starts.clear()
+        self._again.clear()
+        self._heap.clear()
+        self._ask_due = self._ask_letters = True
+        if abandon:
+            self._clear_landed()
+            for flight in self._out:
+                flight.abandoned = True
+                self._executor.abandon(flight)
+            self._out.clear()
+
+    def _reload(self, turn: Turn) -> None:
+        """Bring back what this worker owns; activities that are still in flight are not begun again."""
+        self._still_out = {}
+        for flight in self._out:
+            self._still_out.setdefault((flight.number, flight.run), []).append(flight)
+        for instance in self._store.owned(self.token):
+            self._resume(turn, instance)
+        self._still_out = {}
+        self._must_reload = False
+
+
+def _recorded_first(flight: Flight) -> bool:
+    return flight.recorded is None
+
+
+def _is_same(stored: Instance, wanted: NewInstance) -> bool:
+    """Whether a call met what it created itself before a crash, or an instance that it may share."""
+    if wanted.parent is not None:
+        return stored.parent == wanted.parent
+    return (stored.workflow, stored.input) == (wanted.workflow, wanted.input)
+
+
+def _exists(stored: Instance, wanted: NewInstance) -> InstanceExistsError:
+    if stored.workflow != wanted.workflow:
+        return InstanceExistsError(stored.id, f"it is one of workflow {stored.workflow!r}")
+    if wanted.parent is not None:
+        return InstanceExistsError(stored.id, "another caller started it")
+    return InstanceExistsError(stored.id)
