@@ -80,13 +80,13 @@ class CallCodec:
         )
         self._plan = [(p.name, p.shape.kinds, p.shape.encode) for p in self._positional]
         self._most = len(self._plan)
+        self._names = [p.name for p in self._positional]
         self._is_simple = all(p.kind in (_EITHER, p.kind.KEYWORD_ONLY) for p in self._parameters)
         returned = signature.return_annotation
         if is_workflow:
             returned = self._flow_result(shapes, returned)
         self._result = self._shape(shapes, "return", returned)
         self._encode_result, self._decode_result = self._result.encode, self._result.decode
-        self._result_kinds = self._result.kinds
 
     def _shape(self, shapes: Shapes, name: str, annotation: Any) -> Shape:
         if annotation is inspect.Parameter.empty:
@@ -154,7 +154,7 @@ class CallCodec:
     def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         """The arguments by parameter, in the order of the signature."""
         if self._is_simple and len(args) <= self._most:
-            given = dict(zip([p.name for p in self._positional], args))  # noqa: B905 - the rest is given by name
+            given = dict(zip(self._names, args))  # noqa: B905 - the rest is given by name
             if not any(name in given or name not in self._by_name for name in kwargs):
                 given.update(kwargs)
                 if all(name in given for name in self._required):
@@ -232,7 +232,7 @@ class CallCodec:
             SerializationError: it cannot be carried as JSON under the annotation.
         """
         try:
-            return dump(value if type(value) in self._result_kinds else self._encode_result(value))
+            return dump(self._encode_result(value))
         except Exception as error:
             self._refuse_result(value, error)
 

@@ -149,8 +149,12 @@ def _mapping(origin: Any, key: Shape, item: Shape) -> Shape:
     def encode(value: Any) -> dict[str, Any]:
         if not (type(value) is made or isinstance(value, accepted)):
             raise unfit(value, name)
-        if has_text_keys and TEXT.issuperset(map(type, value)) and kinds.issuperset(map(type, value.values())):
-            return value if type(value) is dict else dict(value)
+        if has_text_keys:
+            for key, each in value.items():
+                if type(each) not in kinds or type(key) is not str:
+                    break
+            else:
+                return value if type(value) is dict else dict(value)
         return _convert_pairs(write_key, write, value)
 
     def decode(data: Any) -> Any:

@@ -6,6 +6,7 @@ A stored name is only ever looked up in a written table: nothing is imported or 
 from __future__ import annotations
 
 import builtins
+import contextlib
 import dataclasses
 import functools
 import traceback
@@ -81,7 +82,10 @@ def decode_error(text: str, raises: tuple[type[Exception], ...] = ()) -> Excepti
     Raises:
         SerializationError: the text is damaged.
     """
-    return _rebuild(_load(text), raises)
+    try:
+        return _rebuild(_load(text), raises)
+    except RecursionError:
+        raise _damage() from None
 
 
 def decode_failure(text: str, raises: tuple[type[Exception], ...]) -> tuple[Exception, list[Exception]]:
@@ -95,7 +99,10 @@ def decode_failure(text: str, raises: tuple[type[Exception], ...]) -> tuple[Exce
         SerializationError: the text is damaged.
     """
     members = _load(text)
-    return _rebuild(members, raises), _rebuild_all(members.get("compensation_errors", []), raises)
+    try:
+        return _rebuild(members, raises), _rebuild_all(members.get("compensation_errors", []), raises)
+    except RecursionError:
+        raise _damage() from None
 
 
 def describe_error(text: str) -> tuple[str, str, str]:
@@ -181,9 +188,7 @@ def _traceback(error: BaseException) -> str:
         return ""
 
 
-def _contents(
-    error: BaseException, cls: type[BaseException], raises: tuple[type[Exception], ...], depth: int
-) -> dict[str, Any]:
+def _contents(error: BaseException, cls: Any, raises: tuple[type[Exception], ...], depth: int) -> dict[str, Any]:
     args = _args(error)
     contents: dict[str, Any] = {"args": [_carried(each, ANY) for each in args]}
     # An argument that plain JSON would change, such as a tuple, stands here a second time with its type.
@@ -314,8 +319,14 @@ def _rebuild(members: dict[str, Any], raises: tuple[type[Exception], ...]) -> Ex
         return ActivityError(told, message, trace)
     _restore_instance_errors(error, members, raises)
     if trace:
-        error.add_note(_NOTE + trace)
+        _add_note(error, _NOTE + trace)
     return error
+
+
+def _add_note(error: Exception, note: str) -> None:
+    """By way of the class, since a stored attribute may be called `add_note`, and a user's class may be frozen."""
+    with contextlib.suppress(Exception):
+        BaseException.add_note(error, note)
 
 
 def _find(name: Any, raises: tuple[type[Exception], ...]) -> type[Exception] | None:
@@ -331,7 +342,7 @@ def _stored_args(members: dict[str, Any]) -> list[Any]:
         raise _damage()
     try:
         return [_rich().decode(typed[str(i)]) if str(i) in typed else each for i, each in enumerate(args)]
-    except Unfit:
+    except (Unfit, TypeError):
         raise _damage() from None
 
 
@@ -351,7 +362,7 @@ def _make(cls: type[Exception], args: list[Any]) -> Exception:
     return error
 
 
-def _set_attributes(error: Exception, cls: type[Exception], attributes: Mapping[str, Any]) -> None:
+def _set_attributes(error: Exception, cls: Any, attributes: Mapping[str, Any]) -> None:
     shapes, fields = _attribute_shapes(cls), _field_names(cls)
     for name, data in attributes.items():
         value = _decoded(data, shapes.get(name))
@@ -359,7 +370,7 @@ def _set_attributes(error: Exception, cls: type[Exception], attributes: Mapping[
             object.__setattr__(error, name, value)
         elif name == "__notes__":
             for note in value if type(value) is list else ():
-                error.add_note(str(note))
+                _add_note(error, str(note))
         elif not name.startswith("__"):
             error.__dict__[name] = value
     # What attrs made of the fields before, with the values that have come back.

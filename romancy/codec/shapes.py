@@ -167,10 +167,19 @@ class Shapes:
 
 
 def _name(annotation: Any, attribute: str = "__name__") -> str:
-    if annotation is type(None):
-        return "None"
-    is_class = isinstance(annotation, type) and not typing.get_args(annotation)
-    return str(getattr(annotation, attribute)) if is_class else str(annotation).replace("typing.", "")
+    """What a member of a union is called in its tag: as it is written, without modules."""
+    if annotation is type(None) or annotation is Ellipsis:
+        return "None" if annotation is not Ellipsis else "..."
+    if isinstance(annotation, typing.ForwardRef):
+        return annotation.__forward_arg__
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _name(args[0], attribute)
+    if origin is typing.Literal:
+        return f"Literal[{', '.join(map(repr, args))}]"
+    if origin is not None:
+        return f"{_name(origin, attribute)}[{', '.join(_name(each, attribute) for each in args)}]"
+    return str(getattr(annotation, attribute, annotation))
 
 
 def _bindings(annotation: Any) -> dict[Any, Any]:

@@ -145,6 +145,8 @@ suggesters: list[Callable[[Any], str | None]] = []
 
 def suggestion(value: Any) -> str | None:
     """The annotation under which a value could be carried; None where there is none."""
+    if type(value) in SCALARS:
+        return None
     if type(value) is dict:
         return f"dict[{' | '.join(sorted({type(key).__name__ for key in value}))}, …]"
     for suggest in suggesters:

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+import timeit
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as time_of_day
@@ -248,7 +249,7 @@ ROUND_TRIPS: list[tuple[Any, Any]] = [
     (Annotated[int, "metres"], 3),
     (Literal["a", 1, None, Color.RED, b"x"], Color.RED),
     (Literal["a", 1, b"x"], b"x"),
-    (Optional[Card], Card("1")),
+    (Card | None, Card("1")),
     (Card | Iban, Iban("1")),
     (Card | Iban | None, None),
     (datetime | str, datetime(2020, 1, 1)),
@@ -395,7 +396,7 @@ def test_cycles_and_depth_are_refused_with_their_path() -> None:
         codec_of(Any).encode_result(loop)
     ring = Node(1)
     ring.next = ring
-    with pytest.raises(SerializationError, match="result.next: contains itself"):
+    with pytest.raises(SerializationError, match=r"result\.next: contains itself"):
         codec_of(Node).encode_result(ring)
     deep: list[Any] = []
     for _ in range(100_000):
@@ -459,7 +460,7 @@ def test_every_kind_of_parameter_comes_back() -> None:
     assert codec.decode_arguments(codec.encode_arguments((), {"a": 1, "flag": True})) == ((1,), {"flag": True})
     with pytest.raises(SerializationError, match=r"args.rest\[1\]"):
         codec.encode_arguments((1, 2, day, 3), {})
-    with pytest.raises(SerializationError, match="args.named"):
+    with pytest.raises(SerializationError, match=r"args\.named"):
         codec.encode_arguments((1,), {"x": 3})
 
 
@@ -766,6 +767,27 @@ def test_a_stored_name_is_never_looked_up_elsewhere() -> None:
         assert type(decode_error(text)) is ActivityError
 
 
+def test_a_crafted_row_does_no_more_than_make_an_exception() -> None:
+    name = f"{SoldOut.__module__}.SoldOut"
+    row: dict[str, Any] = {"type": name, "as": name, "message": "m", "traceback": "t", "args": ["m"]}
+    attributes = {"add_note": "x", "__class__": "x", "__notes__": [5, {}], "args": 5, "__dict__": {}, "at": []}
+    back = decode_error(json.dumps({**row, "attributes": attributes}), (SoldOut,))
+    assert (type(back), back.args) == (SoldOut, ("m",))
+    nested: dict[str, Any] = {"type": "a", "message": "", "traceback": ""}
+    for _ in range(250):
+        nested = {**row, "as": "romancy.errors.InstanceFailedError", "cause": nested}
+    decode_error(json.dumps(nested))
+    for member in ("args", "typed", "attributes", "as", "cause", "errors", "compensation_errors"):
+        for value in (5, None, "x", [], [5], {"0": 5}, {"0": {"$type": "list", "value": [[5]]}}, {"x": {}}):
+            for cls in (name, "ValueError", "romancy.errors.InstanceFailedError", "romancy.errors.ActivityError"):
+                text = json.dumps({**row, "as": cls, member: value})
+                try:
+                    assert isinstance(decode_error(text, (SoldOut,)), Exception)
+                    decode_failure(text, (SoldOut,))
+                except SerializationError as error:
+                    assert "damaged" in error.reason
+
+
 def test_decoding_opens_imports_and_executes_nothing() -> None:
     code = """
     import random, sys
@@ -775,7 +797,7 @@ def test_decoding_opens_imports_and_executes_nothing() -> None:
     rows = [c.encode_result(v) for c, (_, v) in zip(codecs, ROUND_TRIPS)]
     for c, row in zip(codecs, rows): c.decode_result(row)
     errors = [encode_error(caught(e), (SoldOut, Refused)) for e in (
-        ValueError("a", b"b"), SoldOut("a", 1, at=datetime(2020, 1, 1)), OSError(2, "x", "/etc/passwd"), Refused("a", 1))]
+        ValueError("a", b"b"), SoldOut("a", 1, at=datetime(2020, 1, 1)), OSError(2, "x", "/etc"), Refused("a", 1))]
     for row in errors: decode_error(row, (SoldOut, Refused))
     crafted = ['{"py/object":"os.system","py/reduce":["id"]}', '{"__reduce__":["os","system"]}', '{"lc":2,"id":["os"]}',
                '{"exc_module":"os","exc_type":"system","exc_message":["id"]}',
@@ -831,6 +853,46 @@ def test_plain_values_do_without_cattrs_and_pydantic() -> None:
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], stdout=-1, env={"PYTHONPATH": "."}, text=True)
     assert done.stdout == "[]\n"
+
+
+def test_plain_calls_are_fast() -> None:
+    @activity
+    def f(i: int) -> dict: ...  # type: ignore[type-arg]
+
+    codec = activity_codec(f.definition)
+
+    def microseconds(call: Callable[[], Any]) -> float:
+        return min(timeit.repeat(call, number=5000, repeat=5)) / 5000 * 1e6
+
+    # Some times what they take on a quiet machine: 0.7, 0.8 and 0.3.
+    assert microseconds(lambda: codec.encode_arguments((1,), {})) < 5
+    assert microseconds(lambda: codec.encode_result({"i": 1})) < 5
+    assert microseconds(lambda: codec.decode_result('{"i":1}')) < 3
+
+
+def test_members_of_a_union_are_told_apart_by_a_readable_tag() -> None:
+    assert codec_of(Card | Iban).encode_result(Iban("1")) == '{"$type":"Iban","value":{"number":"1"}}'
+    assert codec_of(Iban | None).encode_result(Iban("1")) == '{"number":"1"}'
+    text = codec_of(list[Iban] | tuple[int, ...]).encode_result((1,))
+    assert text == '{"$type":"tuple[int, ...]","value":[1]}'
+    with pytest.raises(SerializationError):
+        codec_of(Card | Iban).decode_result('{"$type":"os.system","value":"id"}')
+
+
+def test_a_number_too_long_is_no_lack_of_an_annotation() -> None:
+    with pytest.raises(SerializationError, match="result: has more than 4300 digits"):
+        codec_of(Any).encode_result(10**4300)
+
+
+def test_a_text_of_a_row_that_was_spoilt_is_a_serialization_error() -> None:
+    for annotation, value in ROUND_TRIPS:
+        codec = codec_of(annotation)
+        text = codec.encode_result(value)
+        for spoilt in (text[:-1], "{" + text, '{"$type":[],"value":{}}', '{"$type":"Card","value":5}', " NaN", "[[]]"):
+            try:
+                codec.decode_result(spoilt)
+            except SerializationError as error:
+                assert error.path.startswith("result")
 
 
 def test_a_fingerprint_is_that_of_the_text() -> None:

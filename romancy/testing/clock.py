@@ -1,0 +1,42 @@
+"""A clock that stands still until a test moves it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+
+class VirtualClock:
+    """Seconds since the epoch, as `Romancy(…, clock=…)` wants them; nothing passes but what `advance` lets pass.
+
+    Args:
+        start: the instant it shows at first, in seconds since the epoch or as a `datetime` with a time zone.
+    """
+
+    def __init__(self, start: float | datetime = 1_000_000_000.0) -> None:
+        self._now = start.timestamp() if isinstance(start, datetime) else float(start)
+
+    def __call__(self) -> float:
+        return self._now
+
+    def advance(
+        self,
+        length: float | timedelta = 0.0,
+        /,
+        *,
+        seconds: float = 0.0,
+        minutes: float = 0.0,
+        hours: float = 0.0,
+        days: float = 0.0,
+    ) -> None:
+        """Let time pass; a negative length turns the clock back, as people and NTP do.
+
+        Args:
+            length: seconds, or a `timedelta`.
+            seconds: added to it, as are `minutes`, `hours` and `days`.
+        """
+        given = length if isinstance(length, timedelta) else timedelta(seconds=length)
+        self._now += (given + timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days)).total_seconds()
+
+    def now(self) -> datetime:
+        """The instant that it shows, in UTC."""
+        return datetime.fromtimestamp(self._now, UTC)
