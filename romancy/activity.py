@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import threading
 import uuid
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
@@ -194,6 +193,7 @@ class ActivityContext:
         attempt: the number of this attempt, from 1.
         run: the number of the instance's run, from 1; `recur` begins the next.
         in_session: whether it has called `session()`.
+        is_cancelled: whether nobody waits for this attempt any more: it timed out, lost a race, or its workflow ended.
     """
 
     instance_id: str
@@ -202,18 +202,13 @@ class ActivityContext:
     attempt: int
     run: int = 1
     in_session: bool = attrs.field(default=False, repr=False)
-    _told: threading.Event = attrs.field(factory=threading.Event, repr=False)
+    is_cancelled: bool = False
     _session: Callable[[], Any] | None = attrs.field(default=None, repr=False)
 
     @property
     def idempotency_key(self) -> str:
         """A UUID that stays the same over attempts and crashes, and differs for every other call."""
         return str(uuid.uuid5(_KEYS, f"{self.instance_id}\0{self.run}\0{self.step}"))
-
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether nobody waits for this attempt any more: it timed out, lost a race, or its workflow ended."""
-        return self._told.is_set()
 
 
 _KEYS = uuid.UUID("6f1d1f4e-7e0b-5f0c-9a57-4b8f5b7f0a11")

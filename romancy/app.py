@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -35,7 +35,7 @@ from romancy.store.sqlite import Connect, SqliteStore, connect
 from romancy.worker import guard as guarding
 from romancy.worker.activities import Attempt, Flight, Inline, Pool
 from romancy.worker.leases import this_worker
-from romancy.worker.loop import Beginning, Loop, Options, Stop
+from romancy.worker.loop import Beginning, Look, Loop, Options, Stop
 from romancy.worker.turn import Ended
 
 T = TypeVar("T")
@@ -110,7 +110,7 @@ class Romancy:
             lease=lease,
             max_resident=max_resident,
             verify=verify,
-            watch=guarding.watch if guard else nullcontext,
+            watch=guarding.watch if guard else None,
             clock=clock,
             chance=self._chance.random,
             seed=lambda: f"{self._chance.getrandbits(128):032x}",
@@ -223,7 +223,7 @@ class Romancy:
 
     def _start_worker(self) -> None:
         self._loop = loop = self._new_loop()
-        loop.open(Pool(self._max_activities, self._attempt, loop.messages.put))
+        loop.open(Pool(self._max_activities, self._attempt, loop.landed))
         self._thread = threading.Thread(target=self._work, args=[loop], name="romancy-loop", daemon=True)
         self._thread.start()
 
@@ -260,7 +260,7 @@ class Romancy:
     def _poke(self) -> None:
         loop = self._alive()
         if loop is not None:
-            loop.messages.put(None)
+            loop.messages.put(Look())
 
     # -- instances
 

@@ -80,7 +80,7 @@ class SqliteStore:
     # -- leases
 
     def register(self, worker: WorkerInfo, now: float, until: float) -> int:
-        with self._transaction("register"):
+        with _Transaction(self, "register"):
             for (token,) in self._writer.execute("select token from worker where id = ?", [worker.id]).fetchall():
                 self._free(token, now)
             cursor = self._writer.execute(
@@ -91,16 +91,16 @@ class SqliteStore:
             return cursor.lastrowid
 
     def renew(self, token: int, until: float) -> None:
-        with self._transaction("renew"):
+        with _Transaction(self, "renew"):
             if self._writer.execute("update worker set until = ? where token = ?", [until, token]).rowcount == 0:
                 raise _lost(token)
 
     def retire(self, token: int, now: float) -> None:
-        with self._transaction("retire"):
+        with _Transaction(self, "retire"):
             self._free(token, now)
 
     def take_over(self, token: int, now: float, limit: int) -> int:
-        with self._transaction("take over"):
+        with _Transaction(self, "take over"):
             self._writer.execute(
                 """
                 update instance
@@ -145,7 +145,7 @@ class SqliteStore:
     # -- what the loop writes
 
     def create(self, new: Sequence[NewInstance], *, owner: int | None, now: float) -> list[Created]:
-        with self._transaction("create"):
+        with _Transaction(self, "create"):
             if owner is not None:
                 self._fence(owner)
             return [self._create(each, owner, now) for each in new]
@@ -176,7 +176,7 @@ class SqliteStore:
     def claim(self, token: int, workflows: Collection[str], now: float, limit: int) -> list[Instance]:
         if not workflows:
             return []
-        with self._transaction("claim"):
+        with _Transaction(self, "claim"):
             self._fence(token)
             rows = self._writer.execute(
                 f"""
@@ -193,7 +193,7 @@ class SqliteStore:
         return sorted(map(_instance, rows), key=lambda each: (each.wake_at or 0.0, each.number))
 
     def commit(self, token: int, tick: Tick) -> None:
-        with self._transaction("commit"):
+        with _Transaction(self, "commit"):
             self._fence(token)
             if tick.events:
                 self._append(tick.events)
@@ -238,14 +238,14 @@ class SqliteStore:
         )
 
     def tell(self, instance_id: str, kind: str, data: str, now: float) -> str:
-        with self._transaction("tell"):
+        with _Transaction(self, "tell"):
             number, status = self._find(instance_id)
             if status not in TERMINAL:
                 self._tell(number, kind, data, now)
             return status
 
     def revive(self, instance_id: str, now: float) -> str:
-        with self._transaction("revive"):
+        with _Transaction(self, "revive"):
             number, status = self._find(instance_id)
             if status == "stuck":
                 self._writer.execute(
@@ -270,7 +270,7 @@ class SqliteStore:
 
     @contextmanager
     def recording(self, token: int, number: int, run: int) -> Iterator[SqliteRecording]:
-        with self._transaction("session") as transaction:
+        with _Transaction(self, "session") as transaction:
             self._fence(token)
             owner = self._writer.execute("select owner from instance where number = ?", [number]).fetchone()
             if owner != (token,):
@@ -320,8 +320,10 @@ class SqliteStore:
         return True
 
     def _data_version(self) -> int:
-        version: int = self._read("pragma data_version")[0][0]
-        return version
+        """What SQLite counts up whenever another connection than the writer commits."""
+        with _told(self.path), self.exclusive():
+            version: int = self._writer.execute("pragma data_version").fetchone()[0]
+            return version
 
     # -- what people read
 
@@ -409,24 +411,9 @@ class SqliteStore:
 
     # -- transactions
 
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self) -> _Exclusive:
         """Hold the writer's place over several verbs of this thread."""
-        with self._writing:
-            self._writer_thread = threading.get_ident()
-            try:
-                yield
-            finally:
-                self._writer_thread = None
-
-    @contextmanager
-    def _transaction(self, tag: str) -> Iterator[_Transaction]:
-        if self._writer_thread == threading.get_ident():
-            with _Transaction(self, tag) as transaction:
-                yield transaction
-        else:
-            with self.exclusive(), _Transaction(self, tag) as transaction:
-                yield transaction
+        return _Exclusive(self)
 
     def _fence(self, token: int) -> None:
         if self._writer.execute("select 1 from worker where token = ?", [token]).fetchone() is None:
@@ -440,25 +427,62 @@ class SqliteStore:
                 return self._reader.execute(sql, parameters).fetchall()
 
 
+class _Exclusive:
+    """The writer's place, which one thread of this process holds at a time, over as many verbs as it likes."""
+
+    __slots__ = ("_holds", "_store")
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self._holds = False
+
+    def __enter__(self) -> None:
+        store, me = self._store, threading.get_ident()
+        if store._writer_thread != me:
+            store._writing.acquire()
+            store._writer_thread = me
+            self._holds = True
+
+    def __exit__(self, *_: object) -> None:
+        if self._holds:
+            self._store._writer_thread = None
+            self._store._writing.release()
+
+
 class _Transaction:
     """`begin immediate` … `commit`, or a rollback where the block raised or gave up."""
+
+    __slots__ = ("_connection", "_is_abandoned", "_place", "_store", "_tag")
 
     def __init__(self, store: SqliteStore, tag: str) -> None:
         self._store = store
         self._connection = store._writer
         self._tag = tag
         self._is_abandoned = False
+        self._place = _Exclusive(store)
 
     def abandon(self) -> None:
         self._is_abandoned = True
 
     def __enter__(self) -> _Transaction:
-        self._cut("before")
-        with _told(self._store.path):
+        self._place.__enter__()
+        try:
+            self._cut("before")
             _begin(self._connection)
+        except BaseException as problem:
+            self._place.__exit__()
+            if isinstance(problem, sqlite3.Error):
+                raise _store_error(self._store.path, problem) from problem
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            self._end(error)
+        finally:
+            self._place.__exit__()
+
+    def _end(self, error: BaseException | None) -> None:
         if error is None and not self._is_abandoned:
             self._cut("before commit of")
             try:

@@ -48,7 +48,7 @@ class Flight:
 
     def tell(self) -> None:
         """Let the activity see that nobody waits for it."""
-        self.context._told.set()
+        self.context.is_cancelled = True
 
     def completion(self, at: float) -> ActivityCompleted:
         """The event that says that it returned."""
@@ -71,6 +71,9 @@ class Executor(Protocol):
 
     def submit(self, flight: Flight) -> None:
         """Begin a flight soon."""
+
+    def keep(self, flight: Flight) -> None:
+        """Count a flight that the thread which asks runs itself."""
 
     def landed(self, flight: Flight) -> None:
         """The loop has taken note that the flight ended."""
@@ -200,6 +203,9 @@ class Inline:
     def submit(self, flight: Flight) -> None:
         self._waiting.append(flight)
 
+    def keep(self, flight: Flight) -> None:
+        self._waiting.append(flight)
+
     def run_waiting(self) -> None:
         """Run what was submitted so far."""
         for _ in range(len(self._waiting)):
@@ -226,10 +232,10 @@ class Pool:
     Args:
         limit: how many run at once, of each kind.
         attempt: begins an attempt.
-        landed: is told of each flight that has ended, on the thread that it ended on.
+        landed: is told of each flight that has ended, on the thread that it ended on; what it returns is run there next.
     """
 
-    def __init__(self, limit: int, attempt: Run, landed: Callable[[Flight], None]) -> None:
+    def __init__(self, limit: int, attempt: Run, landed: Callable[[Flight], Flight | None]) -> None:
         self._limit = limit
         self._attempt = attempt
         self._landed = landed
@@ -250,8 +256,10 @@ class Pool:
             self._threads += 1
             threading.Thread(target=self._work, name="romancy-activity", daemon=True).start()
 
+    def keep(self, flight: Flight) -> None:
+        self._out += 1
+
     def landed(self, flight: Flight) -> None:
-        """The loop has taken note: the flight's thread is free."""
         if not flight.pending.activity.is_async and not flight.abandoned:
             self._out -= 1
 
@@ -272,9 +280,10 @@ class Pool:
             self._coroutines.close()
 
     def _work(self) -> None:
-        while (flight := self._waiting.get()) is not None:
+        next_one: Flight | None = None
+        while (flight := next_one or self._waiting.get()) is not None:
             fly(flight, self._attempt)
-            self._landed(flight)
+            next_one = self._landed(flight)
             if flight.abandoned:
                 return
 
@@ -288,7 +297,7 @@ class Coroutines:
         landed: is told of each flight that has ended.
     """
 
-    def __init__(self, limit: int, attempt: Run, landed: Callable[[Flight], None]) -> None:
+    def __init__(self, limit: int, attempt: Run, landed: Callable[[Flight], object]) -> None:
         self._attempt = attempt
         self._landed = landed
         self._room = asyncio.Semaphore(limit)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
-from typing import Any, Union
+from contextlib import AbstractContextManager
+from typing import Union
 
 import attrs
 
@@ -63,7 +65,12 @@ class Stop:
     now: bool
 
 
-Message = Union[Flight, Beginning, Stop, None]
+@attrs.frozen
+class Look:
+    """Something was written to the database beside the loop."""
+
+
+Message = Union[Flight, Beginning, Stop, Look, None]
 
 
 @attrs.define(kw_only=True)
@@ -73,7 +80,7 @@ class Options:
     lease: float
     max_resident: int
     verify: float
-    watch: Callable[[], Any]
+    watch: Callable[[], AbstractContextManager[object]] | None
     clock: Callable[[], float]
     chance: Callable[[], float]
     seed: Callable[[], str]
@@ -121,6 +128,12 @@ class Loop:
         self._failures = 0
         self._renew_at = 0.0
         self._look_at = 0.0
+        self._polled_at = 0.0
+        self._planned = 0.0
+        self._baton = threading.Lock()
+        self._leads = False
+        self._kept: Flight | None = None
+        self._rules: Rules
         self._stop: Stop | None = None
 
     # -- life
@@ -138,18 +151,54 @@ class Loop:
         """Turn until stopped, or until the database fails for good; `failure` says which."""
         try:
             while not self._is_done():
-                self._wait()
-                self.turn()
+                message = self._wait()
+                with self._baton:
+                    self._take(message)
+                    self.turn()
         except StoreError as error:
             self._give_up(error)
         except BaseException as error:
-            self._give_up(StoreError(f"the worker ended by an error of its own: {error!r}"))
+            self._give_up(error)
             raise
         finally:
             self.close()
 
+    def landed(self, flight: Flight) -> Flight | None:
+        """An activity has ended, on the thread that calls this.
+
+        Where it was the only one in flight, this thread turns the loop itself and runs the next one: a sequence of
+        activities then costs no change of threads, which takes longer than the rest of a turn.
+
+        Returns:
+            A flight for this thread to run next, if there is one.
+        """
+        if len(self._out) != 1 or not self._baton.acquire(blocking=False):
+            self.messages.put(flight)
+            return None
+        try:
+            if not self.token or self.failure is not None:
+                return None
+            self._landed.append(flight)
+            self._leads = True
+            self.turn()
+            if self._patience() < self._planned - self._clock():
+                self.messages.put(None)
+            kept, self._kept = self._kept, None
+            return kept
+        except BaseException as error:
+            self._give_up(error)
+            self.messages.put(Stop(now=True))
+            return None
+        finally:
+            self._leads = False
+            self._baton.release()
+
     def close(self) -> None:
         """Hand back what this worker holds, and let go of its executions."""
+        with self._baton:
+            self._close()
+
+    def _close(self) -> None:
         if self.failure is None and self.token:
             try:
                 self._store.retire(self.token, self._clock())
@@ -178,9 +227,13 @@ class Loop:
     def _is_done(self) -> bool:
         return self._stop is not None and (self._stop.now or not (self._out or self._landed))
 
-    def _give_up(self, error: StoreError) -> None:
-        self.failure = error
-        _LOG.critical("the worker stops: %s", error)
+    def _give_up(self, error: BaseException) -> None:
+        if isinstance(error, StoreError):
+            self.failure = error
+            _LOG.critical("the worker stops: %s", error)
+        else:
+            self.failure = StoreError(f"the worker ended by an error of its own: {error!r}")
+            _LOG.critical("the worker stops", exc_info=error)
 
     def _refuse_beginnings(self, error: StoreError) -> None:
         for beginning in self._beginnings:
@@ -193,19 +246,30 @@ class Loop:
         self._renew_at = now + self._options.lease / 3
         self._ask_due = self._ask_letters = True
         self._look_at = 0.0
+        options = self._options
+        self._rules = Rules(
+            token=self.token,
+            chance=options.chance,
+            load=self._store.load,
+            verify=options.verify,
+            watch=options.watch,
+        )
 
     # -- waiting
 
-    def _wait(self) -> None:
+    def _wait(self) -> Message:
         """Wait for a message, or for the next instant at which there is something to do."""
-        if self._again or self._starts or self._landed or self._must_reload:
-            return
+        patience = self._patience()
+        self._planned = self._clock() + patience
         try:
-            self._take(self.messages.get(timeout=self._patience()))
+            return self.messages.get(timeout=patience)
         except Empty:
-            return
+            return None
 
     def _patience(self) -> float:
+        """Seconds until there is something to do, if no message comes before."""
+        if self._again or self._starts or self._landed or self._must_reload:
+            return 0.0
         now = self._clock()
         until = min(self._renew_at, self._look_at if self._options.polls else self._renew_at)
         if self._heap:
@@ -223,8 +287,8 @@ class Loop:
         elif type(message) is Beginning:
             self._beginnings.append(message)
         elif type(message) is Stop:
-            self._stop = Stop(message.now or self._stop is not None and self._stop.now)
-        else:
+            self._stop = Stop(message.now or (self._stop is not None and self._stop.now))
+        elif type(message) is Look:
             self._ask_letters = self._ask_due = True
 
     def _drain(self) -> None:
@@ -243,7 +307,7 @@ class Loop:
         try:
             with self._store.exclusive():
                 self._drain()
-                turn = Turn(self._clock(), self._rules())
+                turn = Turn(self._clock(), self._rules)
                 self._housekeep(turn.now)
                 happened = self._turn(turn)
             self._hand_out(turn)
@@ -265,16 +329,6 @@ class Loop:
             self._must_reload = True
             raise
         return True
-
-    def _rules(self) -> Rules:
-        options = self._options
-        return Rules(
-            token=self.token,
-            chance=options.chance,
-            load=self._store.load,
-            verify=options.verify,
-            watch=options.watch,
-        )
 
     def _turn(self, turn: Turn) -> bool:
         if self._must_reload:
@@ -300,9 +354,11 @@ class Loop:
         if now >= self._renew_at:
             self._store.renew(self.token, now + self._options.lease)
             self._renew_at = now + self._options.lease / 3
-        if self._options.polls and self._store.changed():
-            self._ask_due = self._ask_letters = True
-            self._options.look_for()
+        if self._options.polls and not (self._landed and self._polled_at <= now < self._polled_at + _POLL):
+            self._polled_at = now
+            if self._store.changed():
+                self._ask_due = self._ask_letters = True
+                self._options.look_for()
         if self._options.polls and now >= self._look_at:
             self._look_at = now + _LOOK_AROUND
             self._look_around(now)
@@ -566,7 +622,11 @@ class Loop:
         timeout = flight.pending.timeout
         if timeout is not None:
             heapq.heappush(self._heap, (self._clock() + timeout, next(self._count), flight))
-        self._executor.submit(flight)
+        if self._leads and self._kept is None and not flight.pending.activity.is_async:
+            self._kept = flight
+            self._executor.keep(flight)
+        else:
+            self._executor.submit(flight)
 
     # -- trouble
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 
 import attrs
 
@@ -53,7 +53,7 @@ class Rules:
     chance: Callable[[], float]
     load: Callable[[int, int], list[Event]]
     verify: float = 0.0
-    watch: Callable[[], AbstractContextManager[object]] = nullcontext
+    watch: Callable[[], AbstractContextManager[object]] | None = None
 
 
 @attrs.frozen
@@ -115,15 +115,20 @@ class Turn:
         else:
             self._append(resident, event)
         self._touched[resident] = None
+        watch = self._rules.watch
         try:
-            with self._rules.watch():
+            if watch is None:
                 outcome = execution.feed(event)
+            else:
+                with watch():
+                    outcome = execution.feed(event)
         except RomancyError as error:
             self.park(resident, str(error))
             return
-        for warning in execution.warnings:
-            _LOG.warning("instance %r: %s", resident.id, warning)
-        execution.warnings.clear()
+        if execution.warnings:
+            for warning in execution.warnings:
+                _LOG.warning("instance %r: %s", resident.id, warning)
+            execution.warnings.clear()
         if execution.context.fresh_patches:
             for change in execution.context.fresh_patches:
                 self._append(resident, history.Patched(at=event.at, change=change))
