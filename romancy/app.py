@@ -201,7 +201,7 @@ class Romancy:
         self.open()
         if self._loop is None:
             self._loop = self._new_loop()
-            self._inline = Inline(self._attempt, self._loop.messages.put)
+            self._inline = Inline(self._attempts(), self._loop.messages.put)
             self._loop.open(self._inline)
         assert self._inline is not None
         self._inline.run_waiting()
@@ -223,7 +223,7 @@ class Romancy:
 
     def _start_worker(self) -> None:
         self._loop = loop = self._new_loop()
-        loop.open(Pool(self._max_activities, self._attempt, loop.landed))
+        loop.open(Pool(self._max_activities, self._attempts(), loop.landed))
         self._thread = threading.Thread(target=self._work, args=[loop], name="romancy-loop", daemon=True)
         self._thread.start()
 
@@ -242,8 +242,9 @@ class Romancy:
             self._thread = None
             self._waiters.fail(StoreError("the app was closed before the instance ended"))
 
-    def _attempt(self, flight: Flight) -> Attempt:
-        return Attempt(flight, self._opened(), self._clock)
+    def _attempts(self) -> Callable[[Flight], Attempt]:
+        store, clock = self._opened(), self._clock
+        return lambda flight: Attempt(flight, store, clock)
 
     def _opened(self) -> SqliteStore:
         if self._store is None:
@@ -258,9 +259,9 @@ class Romancy:
         return self._loop if self._thread is not None and self._thread.is_alive() else None
 
     def _poke(self) -> None:
-        loop = self._alive()
-        if loop is not None:
-            loop.messages.put(Look())
+        self._alive()
+        if self._loop is not None:
+            self._loop.messages.put(Look())
 
     # -- instances
 
@@ -277,7 +278,22 @@ class Romancy:
             InstanceExistsError: the id belongs to another call.
             TimeoutError: it takes longer; it goes on nevertheless.
         """
-        return self.start(call, id=id).result(timeout)
+        loop = self._alive()
+        if loop is None:
+            return self.start(call, id=id).result(timeout)
+        wanted, new = self._new(_checked(call) if id is None else _checked(call).options(id=id))
+        handle = Handle(self, new.id, wanted)
+        with self._waiters.waiting(new.id) as future:
+            beginning = Beginning(new, Future())
+            beginning.created.add_done_callback(lambda created: _cut_short(created, future))
+            self._submit(loop, [beginning])
+            try:
+                return handle._value(future.result(timeout))
+            except _ExistedError:
+                _refuse_other(beginning.created.result().instance, new)
+                return handle.result(timeout)
+            except TimeoutError:
+                raise handle._late() from None
 
     def start(self, call: Call[T], *, id: str | None = None) -> Handle[T]:
         """Start an instance, unless there is one of its id; once this returns, it is never lost.
@@ -302,13 +318,9 @@ class Romancy:
             InstanceExistsError: an id belongs to another call; the others are started nevertheless.
             SerializationError: an argument cannot be carried; then none is started.
         """
-        context = running.get(None)
-        if context is not None and context.in_session:
-            raise RuntimeError("the activity holds session(), which keeps every other write out: start before it")
         wanted = [self._new(_checked(call)) for call in calls]
-        for call, stored in zip(wanted, self._create([new for _, new in wanted]), strict=True):
-            if (stored.instance.workflow, stored.instance.input) != (call[1].workflow, call[1].input):
-                raise InstanceExistsError(stored.instance.id, _difference(stored.instance, call[1]))
+        for (_, new), stored in zip(wanted, self._create([new for _, new in wanted]), strict=True):
+            _refuse_other(stored.instance, new)
         return [Handle(self, new.id, call) for call, new in wanted]
 
     def get(self, id: str) -> Handle[Any]:
@@ -374,11 +386,19 @@ class Romancy:
         store = self._opened()
         loop = self._alive()
         if loop is None:
-            return store.create(new, owner=None, now=self._clock())
+            created = store.create(new, owner=None, now=self._clock())
+            self._poke()
+            return created
         beginnings = [Beginning(each, Future()) for each in new]
+        self._submit(loop, beginnings)
+        return [_settled(beginning.created, loop, self._thread) for beginning in beginnings]
+
+    def _submit(self, loop: Loop, beginnings: list[Beginning]) -> None:
+        context = running.get(None)
+        if context is not None and context.in_session:
+            raise RuntimeError("the activity holds session(), which keeps every other write out: start before it")
         for beginning in beginnings:
             loop.messages.put(beginning)
-        return [_settled(beginning.created, loop, self._thread) for beginning in beginnings]
 
     def _stored(self, id: str) -> Instance:
         instance = self._opened().instance(id)
@@ -569,10 +589,24 @@ def _checked(call: Call[T]) -> CallWorkflow[T]:
     return call
 
 
-def _difference(stored: Instance, wanted: NewInstance) -> str:
+def _refuse_other(stored: Instance, wanted: NewInstance) -> None:
     if stored.workflow != wanted.workflow:
-        return f"it is one of workflow {stored.workflow!r}, not {wanted.workflow!r}"
-    return "it was started with other input"
+        raise InstanceExistsError(stored.id, f"it is one of workflow {stored.workflow!r}, not {wanted.workflow!r}")
+    if stored.input != wanted.input:
+        raise InstanceExistsError(stored.id)
+
+
+class _ExistedError(Exception):
+    """The instance was there before: it may have ended already."""
+
+
+def _cut_short(created: Future[Created], ended: Future[Ended]) -> None:
+    """Do not wait for the end of an instance that was not created now."""
+    error = created.exception()
+    if error is None and created.result().existed:
+        error = _ExistedError()
+    if error is not None and not ended.done():
+        ended.set_exception(error)
 
 
 def _settled(future: Future[Created], loop: Loop, thread: threading.Thread | None) -> Created:

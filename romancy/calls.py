@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Generic, Self, TypeVar, Union, overload
+from typing import Any, Generic, Never, Self, TypeVar, Union, overload
 
 import attrs
 
@@ -307,7 +307,7 @@ def start(call: Call[Any]) -> Call[str]:
     return Start(call)
 
 
-def recur(*args: Any, **kwargs: Any) -> Call[Any]:
+def recur(*args: Any, **kwargs: Any) -> Call[Never]:
     """A call that ends this run and begins the next: same id, fresh history, these arguments.
 
     Args:

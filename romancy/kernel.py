@@ -31,7 +31,7 @@ from romancy.calls import (
     check_id,
     describe,
 )
-from romancy.codec import activity_codec, decode_error, decode_failure, fingerprint, workflow_codec
+from romancy.codec import CallCodec, activity_codec, decode_error, decode_failure, fingerprint, workflow_codec
 from romancy.errors import (
     DefinitionError,
     InstanceCancelledError,
@@ -84,6 +84,7 @@ class PendingActivity:
 
     step: str
     activity: ActivityDefinition
+    codec: CallCodec
     retry: RetryPolicy
     timeout: float | None
     arguments: str
@@ -258,7 +259,7 @@ class Execution:
         if compensation is not None:
             self._undoable.append(Undoable(pending.activity, compensation, pending.arguments, event.result))
         if not pending.dropped:
-            self._settle(pending.sink, activity_codec(pending.activity).decode_result(event.result), None)
+            self._settle(pending.sink, pending.codec.decode_result(event.result), None)
 
     def _activity_failed(self, event: history.ActivityFailed) -> None:
         pending = self._answered(event, PendingActivity)
@@ -358,10 +359,12 @@ class Execution:
 
     def _call_activity(self, step: str, call: CallActivity[Any], sink: Sink) -> None:
         activity = call.activity
-        arguments = activity_codec(activity).encode_arguments(call.args, call.kwargs)
+        codec = activity_codec(activity)
+        arguments = codec.encode_arguments(call.args, call.kwargs)
         pending = PendingActivity(
             step,
             activity,
+            codec,
             call.retry or activity.retry,
             call.timeout or activity.timeout,
             arguments,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import attrs
@@ -18,6 +18,10 @@ def _positive(_: object, attribute: attrs.Attribute[float], value: float) -> Non
 def _not_negative(_: object, attribute: attrs.Attribute[float], value: float) -> None:
     if not value >= 0:
         raise DefinitionError(f"RetryPolicy({attribute.name}={value!r}): write a number of seconds, 0 or more")
+
+
+def _as_tuple(classes: Iterable[type[BaseException]]) -> tuple[type[BaseException], ...]:
+    return tuple(classes)
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +48,7 @@ class RetryPolicy:
     max_delay: float = attrs.field(default=60.0, validator=_not_negative)
     max_duration: float = attrs.field(default=300.0, validator=_not_negative)
     jitter: bool = True
-    non_retryable: tuple[type[BaseException], ...] = attrs.field(default=(), converter=tuple)
+    non_retryable: tuple[type[BaseException], ...] = attrs.field(default=(), converter=_as_tuple)
 
     def delay(
         self, attempt: int, elapsed: float, error: BaseException, chance: Callable[[], float]

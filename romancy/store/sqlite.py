@@ -166,12 +166,13 @@ class SqliteStore:
                 *(new.at, new.at),
             ],
         )
-        existed = inserted.rowcount == 0
-        row = self._writer.execute(f"select {_INSTANCE} from instance where id = ?", [new.id]).fetchone()
-        instance = _instance(row)
-        if not existed and owner is not None:
-            self._append([(instance.number, 1, 0, WorkflowStarted(at=new.at))])
-        return Created(instance, existed)
+        if inserted.rowcount == 0:
+            row = self._writer.execute(f"select {_INSTANCE} from instance where id = ?", [new.id]).fetchone()
+            return Created(_instance(row), True)
+        assert inserted.lastrowid is not None
+        if owner is not None:
+            self._append([(inserted.lastrowid, 1, 0, WorkflowStarted(at=new.at))])
+        return Created(_fresh(inserted.lastrowid, new, owner, now), False)
 
     def claim(self, token: int, workflows: Collection[str], now: float, limit: int) -> list[Instance]:
         if not workflows:
@@ -605,6 +606,27 @@ def _instance(row: Sequence[Any]) -> Instance:
         recoveries=recoveries,
         created=created,
         changed=changed,
+    )
+
+
+def _fresh(number: int, new: NewInstance, owner: int | None, now: float) -> Instance:
+    return Instance(
+        number=number,
+        id=new.id,
+        workflow=new.workflow,
+        version=new.version,
+        input=new.input,
+        seed=new.seed,
+        status="pending" if owner is None else "running",
+        run=1,
+        position=0,
+        owner=owner,
+        wake_at=now if owner is None else None,
+        parent=new.parent,
+        error=None,
+        recoveries=0,
+        created=new.at,
+        changed=new.at,
     )
 
 

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import attrs
 
 from romancy.activity import ActivityContext, running
-from romancy.codec import activity_codec
 from romancy.errors import RomancyError, StoreError
 from romancy.history import ActivityCompleted
 from romancy.kernel import PendingActivity
@@ -108,13 +107,14 @@ class Attempt:
 
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The activity's own copy of its arguments: what it changes in them, the workflow never sees."""
-        return activity_codec(self._flight.pending.activity).decode_arguments(self._flight.pending.arguments)
+        pending = self._flight.pending
+        return pending.codec.decode_arguments(pending.arguments)
 
     def returned(self, value: Any) -> None:
         """Encode the result, and record it where the activity has a session."""
         flight = self._flight
         try:
-            flight.result = activity_codec(flight.pending.activity).encode_result(value)
+            flight.result = flight.pending.codec.encode_result(value)
         except RomancyError as error:
             flight.is_final = True
             raise error
