@@ -30,7 +30,7 @@ from romancy.errors import (
 from romancy.history import Event, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
 from romancy.kernel import instance_cancelled, instance_failed
 from romancy.registry import Registry
-from romancy.store.protocol import STATUSES, TERMINAL, Created, Instance, NewInstance
+from romancy.store.protocol import STATUSES, TERMINAL, Created, Database, Instance, NewInstance
 from romancy.store.sqlite import Connect, SqliteStore, connect
 from romancy.worker import guard as guarding
 from romancy.worker.activities import Attempt, Flight, Inline, Pool
@@ -102,7 +102,7 @@ class Romancy:
         self._connect = connect
         self._boundary = boundary
         self._waiters = _Waiters()
-        self._store: SqliteStore | None = None
+        self._store: Database | None = None
         self._loop: Loop | None = None
         self._inline: Inline | None = None
         self._thread: threading.Thread | None = None
@@ -246,7 +246,7 @@ class Romancy:
         store, clock = self._opened(), self._clock
         return lambda flight: Attempt(flight, store, clock)
 
-    def _opened(self) -> SqliteStore:
+    def _opened(self) -> Database:
         if self._store is None:
             self.open()
         assert self._store is not None
@@ -282,18 +282,19 @@ class Romancy:
         if loop is None:
             return self.start(call, id=id).result(timeout)
         wanted, new = self._new(_checked(call) if id is None else _checked(call).options(id=id))
-        handle = Handle(self, new.id, wanted)
+        handle: Handle[T] = Handle(self, new.id, wanted)
         with self._waiters.waiting(new.id) as future:
             beginning = Beginning(new, Future())
             beginning.created.add_done_callback(lambda created: _cut_short(created, future))
             self._submit(loop, [beginning])
             try:
-                return handle._value(future.result(timeout))
+                ended = future.result(timeout)
             except _ExistedError:
                 _refuse_other(beginning.created.result().instance, new)
                 return handle.result(timeout)
             except TimeoutError:
                 raise handle._late() from None
+        return handle._value(ended)
 
     def start(self, call: Call[T], *, id: str | None = None) -> Handle[T]:
         """Start an instance, unless there is one of its id; once this returns, it is never lost.
@@ -504,7 +505,9 @@ class Handle(Generic[T]):
                 await asyncio.sleep(_POLL)
             return self._value(ended)
         with self._app._waiters.waiting(self.id) as future:
-            ended = self._app._ending(self.id) or await asyncio.wrap_future(future)
+            ended = self._app._ending(self.id)
+            if ended is None:
+                ended = await asyncio.wrap_future(future)
         return self._value(ended)
 
     def _poll(self, until: float | None) -> Ended:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from typing import Any
 
 import attrs
 
 from romancy.errors import DefinitionError, TerminalError
 
 
-def _positive(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+def _positive(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
     if not value > 0:
         raise DefinitionError(f"RetryPolicy({attribute.name}={value!r}): write a number above 0")
 
 
-def _not_negative(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+def _not_negative(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
     if not value >= 0:
         raise DefinitionError(f"RetryPolicy({attribute.name}={value!r}): write a number of seconds, 0 or more")
 

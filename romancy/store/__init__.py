@@ -2,6 +2,7 @@
 
 from romancy.store.protocol import (
     Created,
+    Database,
     Instance,
     Lease,
     Letter,
@@ -19,6 +20,7 @@ from romancy.store.sqlite import SqliteStore
 
 __all__ = [
     "Created",
+    "Database",
     "Instance",
     "Lease",
     "Letter",

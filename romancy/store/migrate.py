@@ -153,12 +153,53 @@ def _confirm_opening(connection: sqlite3.Connection, path: str, had_log: bool) -
     """
     opened, confirmed = connection.execute("select opened, confirmed from opening").fetchone()
     if opened != confirmed and not had_log:
-        raise SchemaError(
-            f"{path}-wal is missing, and with it what was committed before the last crash: put it back beside {path}"
-        )
+        raise _log_is_gone(path)
     _write(connection, "update opening set opened = opened + 1")
     connection.execute("pragma wal_checkpoint(truncate)").fetchone()
     _write(connection, "update opening set confirmed = opened")
+
+
+def connect_to_read(path: str, patience: float) -> sqlite3.Connection:
+    """A connection that neither makes the database nor writes to it; several looks need no lock and no worker.
+
+    Args:
+        path: the file.
+        patience: seconds to wait for the lock of another process.
+
+    Raises:
+        SchemaError: the file is none of ours, of another version, or its write-ahead log is gone.
+    """
+    for is_last in (False, True):
+        had_log = refuse_foreign_file(Path(path))
+        connection = sqlite3.connect(
+            f"{Path(path).absolute().as_uri()}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=patience,
+        )
+        try:
+            connection.execute("pragma query_only = on")
+            if _number(connection, "user_version") < len(SCHEMAS):
+                raise SchemaError(f"{path} is of an older Romancy, or of none: start a worker on it once")
+            _refuse_schema(path, _number(connection, "application_id"), _number(connection, "user_version"))
+            opened, confirmed = connection.execute("select opened, confirmed from opening").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        if opened == confirmed or had_log:
+            return connection
+        # Another process may have opened it after the first look; then its log is there at the second.
+        connection.close()
+        if is_last:
+            break
+    raise _log_is_gone(path)
+
+
+def _log_is_gone(path: str) -> SchemaError:
+    return SchemaError(
+        f"{path}-wal is missing, and with it what was committed before the last crash: put it back beside {path}"
+    )
 
 
 def _write(connection: sqlite3.Connection, statement: str) -> None:

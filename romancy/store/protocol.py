@@ -204,6 +204,9 @@ class Store(Protocol):
     def next_due(self, workflows: Collection[str]) -> float | None:
         """When the next instance without an owner is due."""
 
+    def is_idle(self, workflows: Collection[str], now: float) -> bool:
+        """Whether none of these workflows has an instance that could go on now."""
+
     def changed(self) -> bool:
         """Whether another process committed since the last time this was asked."""
 
@@ -222,11 +225,23 @@ class Reader(Protocol):
     ) -> list[Instance]:
         """Instances in the order of their creation."""
 
+    def numbered(self, number: int) -> Instance | None:
+        """One instance, by its number."""
+
+    def children(self, number: int, run: int) -> list[Instance]:
+        """The instances that a run asked for, waits for, and that have not ended."""
+
+    def unread(self, number: int) -> list[Letter]:
+        """What waits for delivery to one instance, oldest first."""
+
     def counts(self) -> dict[str, int]:
         """How many instances there are of each status."""
 
     def history(self, number: int, run: int) -> list[Event]:
         """The events of one run."""
+
+    def since(self, number: int, run: int, seq: int) -> list[Event]:
+        """The events of one run from a place on, counted from 0."""
 
     def ending(self, number: int, run: int) -> Event | None:
         """The last event of a run."""
@@ -234,11 +249,12 @@ class Reader(Protocol):
     def ended(self, ids: Collection[str]) -> list[Instance]:
         """Those of them that are terminal or stuck."""
 
-    def is_idle(self, workflows: Collection[str], now: float) -> bool:
-        """Whether none of these workflows has an instance that could go on now."""
-
     def leases(self) -> list[Lease]:
         """All leases that are held."""
 
     def health(self) -> dict[str, Any]:
         """What `romancy doctor` shows of the database itself."""
+
+
+class Database(Store, Reader, Protocol):
+    """What an app holds: the store, and the reader beside it."""

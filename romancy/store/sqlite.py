@@ -16,7 +16,7 @@ from typing import Any
 
 from romancy.errors import LeaseLostError, RomancyError, StoreError, UnknownInstanceError
 from romancy.history import Event, WorkflowStarted
-from romancy.store.migrate import migrate, refuse_foreign_file
+from romancy.store.migrate import connect_to_read, migrate, refuse_foreign_file
 from romancy.store.protocol import (
     ACTIVE,
     TERMINAL,
@@ -52,29 +52,39 @@ class SqliteStore:
         path: the file, made when it is missing; `":memory:"` for a database that ends with this object.
         connect: makes a connection of a path; tests pass their own.
         boundary: called with a tag before and after everything that leaves the process; tests cut there.
+        read_only: neither make the file nor write to it; only the verbs of a reader work then.
 
     Raises:
         StoreError: the file cannot be opened; `SchemaError` when it is none of ours, or of a newer version.
     """
 
     def __init__(
-        self, path: str, *, connect: Connect = connect, boundary: Callable[[str], None] | None = None
+        self,
+        path: str,
+        *,
+        connect: Connect = connect,
+        boundary: Callable[[str], None] | None = None,
+        read_only: bool = False,
     ) -> None:
         self.path = path
         self._boundary = boundary
         self._writing = threading.Lock()
         self._writer_thread: int | None = None
         in_memory = path == ":memory:"
+        has_one = in_memory or read_only
         had_log = False
-        if not in_memory:
+        if not has_one:
             had_log = refuse_foreign_file(Path(path))
             _create_private(path)
         with _told(path):
-            self._writer = connect(path)
-            migrate(self._writer, path, had_log=had_log)
-            self._reader = self._writer if in_memory else connect(path)
+            if read_only:
+                self._writer = connect_to_read(path, _BUSY_SECONDS)
+            else:
+                self._writer = connect(path)
+                migrate(self._writer, path, had_log=had_log)
+            self._reader = self._writer if has_one else connect(path)
             _prepare(self._reader)
-        self._reading = self._writing if in_memory else threading.Lock()
+        self._reading = self._writing if has_one else threading.Lock()
         self._version = self._data_version()
 
     # -- leases
@@ -347,12 +357,42 @@ class SqliteStore:
         )
         return [_instance(row) for row in rows]
 
+    def numbered(self, number: int) -> Instance | None:
+        rows = self._read(f"select {_INSTANCE} from instance where number = ?", [number])
+        return _instance(rows[0]) if rows else None
+
+    def children(self, number: int, run: int) -> list[Instance]:
+        rows = self._read(
+            f"""
+            select {_INSTANCE} from instance
+             where parent = ? and parent_run = ? and status not in ({_literals(TERMINAL)}) order by number
+            """,
+            [number, run],
+        )
+        return [_instance(row) for row in rows]
+
+    def unread(self, number: int) -> list[Letter]:
+        rows = self._read(
+            "select number, instance, kind, data, at from inbox where instance = ? order by number", [number]
+        )
+        return [Letter(*row) for row in rows]
+
     def counts(self) -> dict[str, int]:
         return dict(self._read("select status, count(*) from instance group by status"))
 
     def history(self, number: int, run: int) -> list[Event]:
         rows = self._read(
             f"select seq, {', '.join(COLUMNS)} from history where instance = ? and run = ? order by seq", [number, run]
+        )
+        return from_rows(rows)
+
+    def since(self, number: int, run: int, seq: int) -> list[Event]:
+        rows = self._read(
+            f"""
+            select seq - :seq, {', '.join(COLUMNS)} from history
+             where instance = :number and run = :run and seq >= :seq order by seq
+            """,
+            {"number": number, "run": run, "seq": seq},
         )
         return from_rows(rows)
 

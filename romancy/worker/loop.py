@@ -398,7 +398,8 @@ class Loop:
 
     def _begin(self, turn: Turn) -> None:
         """Create what clients asked to be started; the first event of those that begin here is written with them."""
-        mine, others = [], []
+        mine: list[Beginning] = []
+        others: list[Beginning] = []
         room = self._options.max_resident - self._residents.owned()
         for beginning in self._beginnings:
             known = self._registry.find(beginning.new.workflow) is not None

@@ -194,20 +194,7 @@ class Turn:
         resident.children.pop(told["step"], None)
         if told["run"] != resident.run or not isinstance(pending, PendingChild):
             return
-        common = {
-            "at": self._at(resident),
-            "step": pending.step,
-            "name": pending.workflow.name,
-            "child": pending.child,
-            "fingerprint": pending.fingerprint,
-        }
-        match told["status"]:
-            case "completed":
-                self.deliver(resident, history.ChildCompleted(result=told["data"], **common))
-            case "failed":
-                self.deliver(resident, history.ChildFailed(error=told["data"], **common))
-            case _:
-                self.deliver(resident, history.ChildCancelled(error=told["data"], **common))
+        self.deliver(resident, _child_ended(pending, told["status"], told["data"], self._at(resident)))
 
     def created(self, resident: Resident, pending: PendingChild, number: int) -> None:
         """The instance that a call asked for is there."""
@@ -460,6 +447,14 @@ class Turn:
                 f"history, with {_shown(again)}: something in it is not the same twice"
             )
         return None
+
+
+def _child_ended(pending: PendingChild, status: str, data: str, at: float) -> Event:
+    step, name, child, fingerprint = pending.step, pending.workflow.name, pending.child, pending.fingerprint
+    if status == "completed":
+        return history.ChildCompleted(at=at, step=step, name=name, child=child, result=data, fingerprint=fingerprint)
+    kind = history.ChildFailed if status == "failed" else history.ChildCancelled
+    return kind(at=at, step=step, name=name, child=child, error=data, fingerprint=fingerprint)
 
 
 def _failure(outcome: Raised) -> str:
