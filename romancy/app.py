@@ -34,8 +34,9 @@ from romancy.store.protocol import STATUSES, TERMINAL, Created, Database, Instan
 from romancy.store.sqlite import Connect, SqliteStore, connect
 from romancy.worker import guard as guarding
 from romancy.worker.activities import Attempt, Flight, Inline, Pool
+from romancy.worker.intake import Beginning
 from romancy.worker.leases import this_worker
-from romancy.worker.loop import Beginning, Look, Loop, Options, Stop
+from romancy.worker.loop import Look, Loop, Options, Stop
 from romancy.worker.turn import Ended
 
 T = TypeVar("T")

@@ -160,16 +160,20 @@ def _confirm_opening(connection: sqlite3.Connection, path: str, had_log: bool) -
 
 
 def connect_to_read(path: str, patience: float) -> sqlite3.Connection:
-    """A connection that neither makes the database nor writes to it; several looks need no lock and no worker.
+    """A connection that neither makes the database nor writes to it.
 
     Args:
         path: the file.
         patience: seconds to wait for the lock of another process.
 
     Raises:
-        SchemaError: the file is none of ours, of another version, or its write-ahead log is gone.
+        StoreError: there is no such file.
+        SchemaError: it is none of ours, of another version, or its write-ahead log is gone.
     """
-    for is_last in (False, True):
+    if not Path(path).exists():
+        raise StoreError(f"there is no database {path}: name one that a worker made")
+    # Where another process opens the file between the two looks, its log is seen at the second.
+    for _ in range(2):
         had_log = refuse_foreign_file(Path(path))
         connection = sqlite3.connect(
             f"{Path(path).absolute().as_uri()}?mode=rw",
@@ -189,10 +193,7 @@ def connect_to_read(path: str, patience: float) -> sqlite3.Connection:
             raise
         if opened == confirmed or had_log:
             return connection
-        # Another process may have opened it after the first look; then its log is there at the second.
         connection.close()
-        if is_last:
-            break
     raise _log_is_gone(path)
 
 

@@ -6,35 +6,25 @@ nothing leaves before the commit. If the commit fails, the executions are droppe
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from queue import Empty, SimpleQueue
 from contextlib import AbstractContextManager
+from queue import Empty, SimpleQueue
 from typing import Union
 
 import attrs
 
-from romancy.errors import (
-    InstanceExistsError,
-    LeaseLostError,
-    NondeterminismError,
-    RomancyError,
-    SerializationError,
-    StoreError,
-)
-from romancy.history import WorkflowStarted
-from romancy.kernel import Execution, Pending, PendingChild, replay
+from romancy.errors import LeaseLostError, StoreError
+from romancy.kernel import PendingChild
 from romancy.registry import Registry
-from romancy.store.protocol import Created, Instance, NewInstance, Parent, State, Store, WorkerInfo
+from romancy.store.protocol import Store, WorkerInfo
 from romancy.worker.activities import Executor, Flight
+from romancy.worker.alarms import Alarm, Alarms
+from romancy.worker.intake import Beginning, Intake
 from romancy.worker.leases import is_gone
 from romancy.worker.residents import Resident, Residents, due_of
 from romancy.worker.turn import Ended, Rules, Turn
-from romancy.workflow import Context
 
 _LOG = logging.getLogger("romancy")
 
@@ -42,20 +32,10 @@ RECOVERIES = 10
 """How often an instance may be recovered from a dead worker without progress before it is parked."""
 _PATIENCE = 3
 """How often in a row the database may fail before the loop gives up."""
-_BATCH = 500
-"""How many due instances are claimed at once."""
 _POLL = 0.05
 """Seconds between two looks at what other processes did."""
 _LOOK_AROUND = 0.25
 """Seconds between two looks for workers that died."""
-
-
-@attrs.define(eq=False)
-class Beginning:
-    """A start that somebody waits for: `created` gets the stored instance or the reason why there is none."""
-
-    new: NewInstance
-    created: Future[Created]
 
 
 @attrs.frozen
@@ -113,14 +93,13 @@ class Loop:
         self._clock = options.clock
         self._executor: Executor
         self._residents = Residents(options.max_resident)
+        self._intake = Intake(store, registry, self._residents, options.seed)
         self._beginnings: list[Beginning] = []
         self._starts: list[tuple[Resident, PendingChild]] = []
         self._again: list[Resident] = []
         self._landed: list[Flight] = []
         self._out: dict[Flight, None] = {}
-        self._heap: list[tuple[float, int, tuple[int, Pending] | Flight]] = []
-        self._count = itertools.count()
-        self._still_out: dict[tuple[int, int], list[Flight]] = {}
+        self._alarms = Alarms()
         self._next_due: float | None = None
         self._ask_due = True
         self._ask_letters = True
@@ -220,7 +199,7 @@ class Loop:
         return (
             not (self._out or self._landed or self._starts or self._again or self._beginnings or self._ask_letters)
             and self.messages.empty()
-            and not (self._heap and self._heap[0][0] <= now)
+            and self._alarms.first() > now
             and self._store.is_idle(self._registry.names(), now)
         )
 
@@ -242,7 +221,7 @@ class Loop:
 
     def _register(self) -> None:
         now = self._clock()
-        self.token = self._store.register(self._worker, now, now + self._options.lease)
+        self.token = self._intake.token = self._store.register(self._worker, now, now + self._options.lease)
         self._renew_at = now + self._options.lease / 3
         self._ask_due = self._ask_letters = True
         self._look_at = 0.0
@@ -271,9 +250,7 @@ class Loop:
         if self._again or self._starts or self._landed or self._must_reload:
             return 0.0
         now = self._clock()
-        until = min(self._renew_at, self._look_at if self._options.polls else self._renew_at)
-        if self._heap:
-            until = min(until, self._heap[0][0])
+        until = min(self._renew_at, self._look_at if self._options.polls else self._renew_at, self._alarms.first())
         if self._next_due is not None and self._stop is None:
             until = min(until, self._next_due)
         longest = _POLL if self._options.polls else 3600.0
@@ -332,15 +309,13 @@ class Loop:
 
     def _turn(self, turn: Turn) -> bool:
         if self._must_reload:
-            self._reload(turn)
+            self._intake.reload(turn, self._out)
+            self._must_reload = False
         happened = bool(self._landed or self._beginnings or self._starts or self._again)
         self._feed_landed(turn)
-        self._create_children(turn)
-        self._begin(turn)
+        self._take_in(turn)
         for resident in self._again:
             turn.touch(resident)
-        if self._stop is None:
-            self._claim(turn)
         self._read_letters(turn)
         self._fire(turn)
         tick = turn.conclude()
@@ -396,152 +371,24 @@ class Loop:
             self._executor.landed(flight)
         self._landed.clear()
 
-    def _begin(self, turn: Turn) -> None:
-        """Create what clients asked to be started; the first event of those that begin here is written with them."""
-        mine: list[Beginning] = []
-        others: list[Beginning] = []
-        room = self._options.max_resident - self._residents.owned()
-        for beginning in self._beginnings:
-            known = self._registry.find(beginning.new.workflow) is not None
-            (mine if known and self._stop is None and len(mine) < room else others).append(beginning)
-        for beginnings, owner in ((mine, self.token), (others, None)):
-            if not beginnings:
-                continue
-            new = [each.new for each in beginnings]
-            for beginning, created in zip(
-                beginnings, self._store.create(new, owner=owner, now=turn.now), strict=True
-            ):
-                if not created.existed and owner is not None:
-                    self._enter(turn, created.instance)
-                if not beginning.created.done():
-                    beginning.created.set_result(created)
-        self._beginnings.clear()
-        if others:
-            self._ask_due = True
-
-    def _create_children(self, turn: Turn) -> None:
-        starts = [(resident, pending) for resident, pending in self._starts if self._still_wanted(resident, pending)]
-        if starts:
-            new = [self._child(resident, pending, turn.now) for resident, pending in starts]
-            known = [self._registry.find(each.workflow) is not None for each in new]
-            owner = self.token if all(known) and self._stop is None and self._has_room(len(new)) else None
-            for (resident, pending), wanted, created in zip(
-                starts, new, self._store.create(new, owner=owner, now=turn.now), strict=True
-            ):
-                if created.existed and not _is_same(created.instance, wanted):
-                    turn.refused(resident, pending, _exists(created.instance, wanted))
-                    continue
-                if not created.existed and owner is not None:
-                    self._enter(turn, created.instance)
-                turn.created(resident, pending, created.instance.number)
-            self._ask_due = self._ask_due or owner is None
+    def _take_in(self, turn: Turn) -> None:
+        """Instances come in: children, what clients start, and what is due."""
+        stays = self._stop is None
+        left = self._intake.begin_children(turn, self._starts, stays=stays)
         self._starts.clear()
-
-    def _still_wanted(self, resident: Resident, pending: PendingChild) -> bool:
-        """A call that was dropped before its instance was created creates none."""
-        if pending.dropped or resident.execution.pending.get(pending.step) is not pending:
-            resident.starting.discard(pending.step)
-            return False
-        return self._residents.get(resident.number) is resident
-
-    def _child(self, resident: Resident, pending: PendingChild, now: float) -> NewInstance:
-        parent = None if pending.detached else Parent(number=resident.number, run=resident.run, step=pending.step)
-        return NewInstance(
-            id=pending.child,
-            workflow=pending.workflow.name,
-            version=pending.workflow.version,
-            input=pending.arguments,
-            seed=self._options.seed(),
-            at=now,
-            parent=parent,
-        )
-
-    def _has_room(self, more: int) -> bool:
-        return self._residents.owned() + more <= self._options.max_resident
-
-    def _enter(self, turn: Turn, instance: Instance) -> None:
-        """An instance was created under this lease, with its first event."""
-        resident = self._resident(turn, instance)
-        if resident is not None:
-            turn.deliver(resident, WorkflowStarted(at=instance.created), is_stored=True)
+        left = self._intake.begin(turn, self._beginnings, stays=stays) or left
+        self._beginnings.clear()
+        self._ask_due = self._ask_due or left
+        if stays:
+            self._claim(turn)
 
     def _claim(self, turn: Turn) -> None:
-        names = self._registry.names()
         if self._ask_due:
-            self._next_due = self._store.next_due(names)
+            self._next_due = self._store.next_due(self._registry.names())
             self._ask_due = False
-        if self._next_due is None or self._next_due > turn.now:
-            return
-        room = min(_BATCH, max(1, self._options.max_resident - self._residents.owned()))
-        for instance in self._store.claim(self.token, names, turn.now, room):
-            self._ask_letters = True
-            self._resume(turn, instance)
-        self._ask_due = True
-
-    def _resume(self, turn: Turn, instance: Instance) -> None:
-        """Go on with an instance that is owned now: as it is in memory, or from its history."""
-        resident = self._residents.awaken(instance)
-        if resident is not None:
-            turn.began(resident)
-            return
-        resident = self._resident(turn, instance)
-        if resident is None:
-            return
-        try:
-            events = self._store.load(instance.number, instance.run)
-            if not events:
-                turn.deliver(resident, WorkflowStarted(at=max(turn.now, instance.created)))
-                return
-            resident.position = len(events)
-            replay(resident.execution, events)
-        except (NondeterminismError, SerializationError) as error:
-            turn.park(resident, str(error))
-            return
-        for flight in self._still_out.get((instance.number, instance.run), ()):
-            if flight.pending.step in resident.execution.pending:
-                resident.flights[flight.pending.step] = flight
-        turn.began(resident)
-
-    def _resident(self, turn: Turn, instance: Instance) -> Resident | None:
-        definition = self._registry.find(instance.workflow)
-        assert definition is not None, "only known workflows are claimed"
-        context = Context(instance.id, instance.workflow, seed=instance.seed, run=instance.run)
-        try:
-            execution = Execution(definition, context, self._input(instance))
-        except RomancyError as error:
-            state = State(
-                number=instance.number,
-                status="stuck",
-                run=instance.run,
-                position=instance.position,
-                keep=False,
-                error=str(error),
-            )
-            turn.tick.states.append(state)
-            turn.ended.append(Ended(instance.id, "stuck", instance.number, instance.run, None))
-            return None
-        resident = Resident(
-            number=instance.number,
-            id=instance.id,
-            workflow=instance.workflow,
-            run=instance.run,
-            seed=instance.seed,
-            parent=instance.parent,
-            definition=definition,
-            execution=execution,
-            position=instance.position,
-            stored=instance.status,
-        )
-        self._residents.add(resident)
-        return resident
-
-    def _input(self, instance: Instance) -> str:
-        if instance.run == 1:
-            return instance.input
-        first = self._store.load(instance.number, instance.run)[:1]
-        if not first or not isinstance(first[0], WorkflowStarted) or first[0].input is None:
-            raise SerializationError("history[0]", f"run {instance.run} does not say what it began with")
-        return first[0].input
+        if self._next_due is not None and self._next_due <= turn.now:
+            self._intake.claim(turn)
+            self._ask_due = self._ask_letters = True
 
     def _read_letters(self, turn: Turn) -> None:
         if not self._ask_letters:
@@ -554,41 +401,35 @@ class Loop:
 
     def _fire(self, turn: Turn) -> None:
         """Let timers fire in the order of their instants, those of this turn too where they are due already."""
-        later = []
-        for resident, pending in turn.timers:
+        timers, turn.timers = turn.timers, []
+        for resident, pending in timers:
             due = due_of(pending)
             if due is not None and due <= turn.now:
-                self._arm(resident, pending)
+                self._alarms.arm(resident, pending)
             else:
-                later.append((resident, pending))
-        turn.timers[:] = later
-        heap = self._heap
-        while heap and heap[0][0] <= turn.now:
-            _, _, what = heapq.heappop(heap)
-            if isinstance(what, Flight):
-                self._overdue(turn, what)
-                continue
-            number, pending = what
-            resident = self._residents.get(number)
-            if resident is None or not resident.is_owned or resident.execution.pending.get(pending.step) is not pending:
-                continue
-            due = due_of(pending)
-            if due is not None and due <= turn.now:
-                turn.fired(resident, pending)
+                turn.timers.append((resident, pending))
+        for alarm in self._alarms.ring(turn.now):
+            if isinstance(alarm, Flight):
+                self._overdue(turn, alarm)
+            else:
+                self._ring(turn, alarm)
 
-    def _arm(self, resident: Resident, pending: Pending) -> None:
+    def _ring(self, turn: Turn, alarm: Alarm) -> None:
+        resident, pending = self._residents.get(alarm.number), alarm.pending
+        if resident is None or not resident.is_owned or resident.execution.pending.get(pending.step) is not pending:
+            return
         due = due_of(pending)
-        if due is not None:
-            heapq.heappush(self._heap, (due, next(self._count), (resident.number, pending)))
+        if due is not None and due <= turn.now:
+            turn.fired(resident, pending)
 
     def _overdue(self, turn: Turn, flight: Flight) -> None:
         resident = self._residents.get(flight.number)
         if resident is None or resident.flights.get(flight.pending.step) is not flight:
             return
-        timeout = flight.pending.timeout or 0.0
-        begun = turn.now if flight.started is None else flight.started
-        if begun + timeout > turn.now:
-            heapq.heappush(self._heap, (begun + timeout, next(self._count), flight))
+        # The time of an attempt runs from when a thread took it up.
+        due = (turn.now if flight.started is None else flight.started) + (flight.pending.timeout or 0.0)
+        if due > turn.now:
+            self._alarms.watch(flight, due)
             return
         flight.abandoned = True
         del self._out[flight]
@@ -610,7 +451,7 @@ class Loop:
             self._ask_letters = self._ask_due = True
         for resident, pending in turn.timers:
             if resident.is_owned:
-                self._arm(resident, pending)
+                self._alarms.arm(resident, pending)
         self._starts += turn.starts
         if self._stop is None:
             for flight in turn.launches:
@@ -622,7 +463,7 @@ class Loop:
         self._out[flight] = None
         timeout = flight.pending.timeout
         if timeout is not None:
-            heapq.heappush(self._heap, (self._clock() + timeout, next(self._count), flight))
+            self._alarms.watch(flight, self._clock() + timeout)
         if self._leads and self._kept is None and not flight.pending.activity.is_async:
             self._kept = flight
             self._executor.keep(flight)
@@ -636,7 +477,7 @@ class Loop:
         self._residents.clear()
         self._starts.clear()
         self._again.clear()
-        self._heap.clear()
+        self._alarms.clear()
         self._ask_due = self._ask_letters = True
         if abandon:
             self._clear_landed()
@@ -645,31 +486,6 @@ class Loop:
                 self._executor.abandon(flight)
             self._out.clear()
 
-    def _reload(self, turn: Turn) -> None:
-        """Bring back what this worker owns; activities that are still in flight are not begun again."""
-        self._still_out = {}
-        for flight in self._out:
-            self._still_out.setdefault((flight.number, flight.run), []).append(flight)
-        for instance in self._store.owned(self.token):
-            self._resume(turn, instance)
-        self._still_out = {}
-        self._must_reload = False
-
 
 def _recorded_first(flight: Flight) -> bool:
     return flight.recorded is None
-
-
-def _is_same(stored: Instance, wanted: NewInstance) -> bool:
-    """Whether a call met what it created itself before a crash, or an instance that it may share."""
-    if wanted.parent is not None:
-        return stored.parent == wanted.parent
-    return (stored.workflow, stored.input) == (wanted.workflow, wanted.input)
-
-
-def _exists(stored: Instance, wanted: NewInstance) -> InstanceExistsError:
-    if stored.workflow != wanted.workflow:
-        return InstanceExistsError(stored.id, f"it is one of workflow {stored.workflow!r}")
-    if wanted.parent is not None:
-        return InstanceExistsError(stored.id, "another caller started it")
-    return InstanceExistsError(stored.id)

@@ -76,9 +76,9 @@ class Residents:
     def __len__(self) -> int:
         return len(self._by_number)
 
-    def owned(self) -> int:
-        """How many of them this worker owns."""
-        return len(self._by_number) - len(self._idle)
+    def room(self) -> int:
+        """How many more this worker may own."""
+        return self._limit - len(self._by_number) + len(self._idle)
 
     def get(self, number: int) -> Resident | None:
         """The resident of that number."""

@@ -37,7 +37,7 @@ from romancy.kernel import (
     Returned,
     replay,
 )
-from romancy.store.protocol import Letter, State, Tick, Told
+from romancy.store.protocol import Instance, Letter, State, Tick, Told
 from romancy.worker.activities import Flight
 from romancy.worker.residents import Resident
 from romancy.workflow import Context
@@ -230,6 +230,20 @@ class Turn:
                 fingerprint=pending.fingerprint,
             ),
         )
+
+    def refuse(self, instance: Instance, reason: str) -> None:
+        """Park an instance whose execution cannot even be made."""
+        self.tick.states.append(
+            State(
+                number=instance.number,
+                status="stuck",
+                run=instance.run,
+                position=instance.position,
+                keep=False,
+                error=reason,
+            )
+        )
+        self.ended.append(Ended(instance.id, "stuck", instance.number, instance.run, None))
 
     def park(self, resident: Resident, reason: str) -> None:
         """Let the instance wait for somebody to mend it."""

@@ -1,0 +1,223 @@
+"""How instances come to a worker: started by a client or a parent, claimed when they are due, or brought back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+
+import attrs
+
+from romancy.errors import InstanceExistsError, NondeterminismError, RomancyError, SerializationError
+from romancy.history import WorkflowStarted
+from romancy.kernel import Execution, PendingChild, replay
+from romancy.registry import Registry
+from romancy.store.protocol import Created, Instance, NewInstance, Parent, Store
+from romancy.worker.activities import Flight
+from romancy.worker.residents import Resident, Residents
+from romancy.worker.turn import Turn
+from romancy.workflow import Context
+
+_BATCH = 500
+"""How many due instances are claimed at once."""
+
+
+@attrs.define(eq=False)
+class Beginning:
+    """A start that somebody waits for: `created` gets the stored instance or the reason why there is none."""
+
+    new: NewInstance
+    created: Future[Created]
+
+
+class Intake:
+    """Creates, claims and loads instances, and enters them as residents.
+
+    Args:
+        store: where they are.
+        registry: the workflows that this worker knows.
+        residents: where they go.
+        seed: draws the seed of a child.
+
+    Attributes:
+        token: the lease under which this is done.
+    """
+
+    def __init__(self, store: Store, registry: Registry, residents: Residents, seed: Callable[[], str]) -> None:
+        self.token = 0
+        self._store = store
+        self._registry = registry
+        self._residents = residents
+        self._seed = seed
+
+    def begin(self, turn: Turn, beginnings: Iterable[Beginning], *, stays: bool) -> bool:
+        """Create what clients asked for.
+
+        Args:
+            turn: the first event of those that begin here is written with them, and delivered to it.
+            beginnings: what was asked for; whoever asked is told.
+            stays: whether this worker takes on more.
+
+        Returns:
+            Whether some were left for whoever claims them.
+        """
+        mine: list[Beginning] = []
+        others: list[Beginning] = []
+        room = self._residents.room() if stays else 0
+        for beginning in beginnings:
+            known = self._registry.find(beginning.new.workflow) is not None
+            (mine if known and len(mine) < room else others).append(beginning)
+        self._create(turn, mine, self.token)
+        self._create(turn, others, None)
+        return bool(others)
+
+    def _create(self, turn: Turn, beginnings: list[Beginning], owner: int | None) -> None:
+        if not beginnings:
+            return
+        new = [each.new for each in beginnings]
+        for beginning, created in zip(beginnings, self._store.create(new, owner=owner, now=turn.now), strict=True):
+            if not created.existed and owner is not None:
+                self._enter(turn, created.instance)
+            if not beginning.created.done():
+                beginning.created.set_result(created)
+
+    def begin_children(self, turn: Turn, starts: list[tuple[Resident, PendingChild]], *, stays: bool) -> bool:
+        """Create the instances that workflows asked for; whoever asked is told in the same turn.
+
+        Args:
+            turn: the turn.
+            starts: the calls, each with its caller.
+            stays: whether this worker takes on more.
+
+        Returns:
+            Whether they were left for whoever claims them.
+        """
+        starts = [(resident, pending) for resident, pending in starts if self._is_wanted(resident, pending)]
+        if not starts:
+            return False
+        new = [self._child(resident, pending, turn.now) for resident, pending in starts]
+        known = all(self._registry.find(each.workflow) is not None for each in new)
+        owner = self.token if stays and known and len(new) <= self._residents.room() else None
+        created = self._store.create(new, owner=owner, now=turn.now)
+        for (resident, pending), wanted, child in zip(starts, new, created, strict=True):
+            if child.existed and not _is_same(child.instance, wanted):
+                turn.refused(resident, pending, _exists(child.instance, wanted))
+                continue
+            if not child.existed and owner is not None:
+                self._enter(turn, child.instance)
+            turn.created(resident, pending, child.instance.number)
+        return owner is None
+
+    def _is_wanted(self, resident: Resident, pending: PendingChild) -> bool:
+        """A call that was dropped before its instance was created creates none."""
+        if pending.dropped or resident.execution.pending.get(pending.step) is not pending:
+            resident.starting.discard(pending.step)
+            return False
+        return self._residents.get(resident.number) is resident
+
+    def _child(self, resident: Resident, pending: PendingChild, now: float) -> NewInstance:
+        parent = None if pending.detached else Parent(number=resident.number, run=resident.run, step=pending.step)
+        return NewInstance(
+            id=pending.child,
+            workflow=pending.workflow.name,
+            version=pending.workflow.version,
+            input=pending.arguments,
+            seed=self._seed(),
+            at=now,
+            parent=parent,
+        )
+
+    def claim(self, turn: Turn) -> None:
+        """Take on instances that are due."""
+        limit = min(_BATCH, max(1, self._residents.room()))
+        for instance in self._store.claim(self.token, self._registry.names(), turn.now, limit):
+            self._resume(turn, instance, ())
+
+    def reload(self, turn: Turn, out: Iterable[Flight]) -> None:
+        """Bring back what this worker owns.
+
+        Args:
+            turn: the turn.
+            out: the activities that are still in flight, which are not begun again.
+        """
+        flights: dict[tuple[int, int], list[Flight]] = {}
+        for flight in out:
+            flights.setdefault((flight.number, flight.run), []).append(flight)
+        for instance in self._store.owned(self.token):
+            self._resume(turn, instance, flights.get((instance.number, instance.run), ()))
+
+    def _resume(self, turn: Turn, instance: Instance, flights: Iterable[Flight]) -> None:
+        """Go on with an instance that is owned now: as it is in memory, or from its history."""
+        resident = self._residents.awaken(instance)
+        if resident is not None:
+            turn.began(resident)
+            return
+        resident = self._resident(turn, instance)
+        if resident is None:
+            return
+        try:
+            events = self._store.load(instance.number, instance.run)
+            if not events:
+                turn.deliver(resident, WorkflowStarted(at=max(turn.now, instance.created)))
+                return
+            resident.position = len(events)
+            replay(resident.execution, events)
+        except (NondeterminismError, SerializationError) as error:
+            turn.park(resident, str(error))
+            return
+        for flight in flights:
+            if flight.pending.step in resident.execution.pending:
+                resident.flights[flight.pending.step] = flight
+        turn.began(resident)
+
+    def _enter(self, turn: Turn, instance: Instance) -> None:
+        """An instance was created under this lease, with its first event."""
+        resident = self._resident(turn, instance)
+        if resident is not None:
+            turn.deliver(resident, WorkflowStarted(at=instance.created), is_stored=True)
+
+    def _resident(self, turn: Turn, instance: Instance) -> Resident | None:
+        definition = self._registry.find(instance.workflow)
+        assert definition is not None, "only known workflows are taken on"
+        context = Context(instance.id, instance.workflow, seed=instance.seed, run=instance.run)
+        try:
+            execution = Execution(definition, context, self._input(instance))
+        except RomancyError as error:
+            turn.refuse(instance, str(error))
+            return None
+        resident = Resident(
+            number=instance.number,
+            id=instance.id,
+            workflow=instance.workflow,
+            run=instance.run,
+            seed=instance.seed,
+            parent=instance.parent,
+            definition=definition,
+            execution=execution,
+            position=instance.position,
+            stored=instance.status,
+        )
+        self._residents.add(resident)
+        return resident
+
+    def _input(self, instance: Instance) -> str:
+        if instance.run == 1:
+            return instance.input
+        first = self._store.load(instance.number, instance.run)[:1]
+        if not first or not isinstance(first[0], WorkflowStarted) or first[0].input is None:
+            raise SerializationError("history[0]", f"run {instance.run} does not say what it began with")
+        return first[0].input
+
+
+def _is_same(stored: Instance, wanted: NewInstance) -> bool:
+    """Whether a call met what it created itself before a crash, or an instance that it may share."""
+    if wanted.parent is not None:
+        return stored.parent == wanted.parent
+    return (stored.workflow, stored.input) == (wanted.workflow, wanted.input)
+
+
+def _exists(stored: Instance, wanted: NewInstance) -> InstanceExistsError:
+    if stored.workflow != wanted.workflow:
+        return InstanceExistsError(stored.id, f"it is one of workflow {stored.workflow!r}")
+    if wanted.parent is not None:
+        return InstanceExistsError(stored.id, "another caller started it")
+    return InstanceExistsError(stored.id)
