@@ -38,6 +38,7 @@ from romancy.worker.intake import Beginning
 from romancy.worker.leases import this_worker
 from romancy.worker.loop import Look, Loop, Options, Stop
 from romancy.worker.turn import Ended
+from romancy.worker.watchdog import Watchdog
 
 T = TypeVar("T")
 
@@ -188,6 +189,7 @@ class Romancy:
                     loop.messages.put(Stop(now=False))
                     until_idle = False
         self._thread = self._loop = None
+        self._watchdog.stop()
         if loop.failure is not None:
             raise loop.failure
 
@@ -225,6 +227,8 @@ class Romancy:
     def _start_worker(self) -> None:
         self._loop = loop = self._new_loop()
         loop.open(Pool(self._max_activities, self._attempts(), loop.landed))
+        self._watchdog = Watchdog(loop.driven)
+        self._watchdog.start()
         self._thread = threading.Thread(target=self._work, args=[loop], name="romancy-loop", daemon=True)
         self._thread.start()
 
@@ -241,6 +245,7 @@ class Romancy:
             loop.messages.put(Stop(now=now))
             thread.join()
             self._thread = None
+            self._watchdog.stop()
             self._waiters.fail(StoreError("the app was closed before the instance ended"))
 
     def _attempts(self) -> Callable[[Flight], Attempt]:

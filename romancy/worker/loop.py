@@ -30,7 +30,7 @@ _LOG = logging.getLogger("romancy")
 
 RECOVERIES = 10
 """How often an instance may be recovered from a dead worker without progress before it is parked."""
-_PATIENCE = 3
+_PATIENCE = 5
 """How often in a row the database may fail before the loop gives up."""
 _POLL = 0.05
 """Seconds between two looks at what other processes did."""
@@ -109,6 +109,7 @@ class Loop:
         self._look_at = 0.0
         self._polled_at = 0.0
         self._planned = 0.0
+        self._turning: Turn | None = None
         self._baton = threading.Lock()
         self._leads = False
         self._kept: Flight | None = None
@@ -193,6 +194,11 @@ class Loop:
         self._residents.clear()
         self._executor.close()
 
+    def driven(self) -> tuple[str, int] | None:
+        """The instance whose code runs now, and the thread that runs it."""
+        turning = self._turning
+        return None if turning is None else turning.driven
+
     def is_idle(self) -> bool:
         """Whether nothing is left to do now, here or in the database."""
         now = self._clock()
@@ -247,6 +253,8 @@ class Loop:
 
     def _patience(self) -> float:
         """Seconds until there is something to do, if no message comes before."""
+        if self._failures:
+            return 0.05 * 2.0**self._failures
         if self._again or self._starts or self._landed or self._must_reload:
             return 0.0
         now = self._clock()
@@ -254,8 +262,6 @@ class Loop:
         if self._next_due is not None and self._stop is None:
             until = min(until, self._next_due)
         longest = _POLL if self._options.polls else 3600.0
-        if self._failures:
-            longest = min(longest, 0.05 * 2**self._failures)
         return min(max(until - now, 0.0), longest)
 
     def _take(self, message: Message) -> None:
@@ -284,7 +290,7 @@ class Loop:
         try:
             with self._store.exclusive():
                 self._drain()
-                turn = Turn(self._clock(), self._rules)
+                turn = self._turning = Turn(self._clock(), self._rules, stays=self._stop is None)
                 self._housekeep(turn.now)
                 happened = self._turn(turn)
             self._hand_out(turn)

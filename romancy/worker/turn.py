@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from threading import get_ident
 
 import attrs
 
@@ -73,10 +74,16 @@ class Turn:
     Args:
         now: seconds since the epoch.
         rules: of this worker.
+        stays: whether what it decides will be handed out, as it is not when the worker is about to stop.
+
+    Attributes:
+        driven: the instance whose code runs, and the thread that runs it.
     """
 
-    def __init__(self, now: float, rules: Rules) -> None:
+    def __init__(self, now: float, rules: Rules, *, stays: bool = True) -> None:
         self.now = now
+        self.stays = stays
+        self.driven: tuple[str, int] | None = None
         self.tick = Tick(now)
         self.launches: dict[Flight, None] = {}
         self.starts: list[tuple[Resident, PendingChild]] = []
@@ -116,6 +123,7 @@ class Turn:
             self._append(resident, event)
         self._touched[resident] = None
         watch = self._rules.watch
+        self.driven = (resident.id, get_ident())
         try:
             if watch is None:
                 outcome = execution.feed(event)
@@ -125,6 +133,8 @@ class Turn:
         except RomancyError as error:
             self.park(resident, str(error))
             return
+        finally:
+            self.driven = None
         if execution.warnings:
             for warning in execution.warnings:
                 _LOG.warning("instance %r: %s", resident.id, warning)
@@ -377,7 +387,7 @@ class Turn:
         )
         resident.flights[step] = flight
         self.launches[flight] = None
-        if pending.activity.at_most_once:
+        if pending.activity.at_most_once and self.stays:
             name = pending.activity.name
             self.deliver(
                 resident, history.ActivityStarted(at=self._at(resident), step=step, name=name, attempt=attempt)
