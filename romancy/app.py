@@ -52,12 +52,13 @@ class Romancy:
     Args:
         database: the path of a SQLite file, or `":memory:"`.
         worker_id: a name for this worker that no two living workers share; unique by default.
-        worker: whether entering starts a worker in the background. Without one the app is a client of workers elsewhere,
-            or is driven by `pump()` and `run_until_idle()`.
+        worker: whether entering starts a worker in the background. Without one the app is a client of workers
+            elsewhere, or is driven by `pump()` and `run_until_idle()`.
         lease: seconds after which other workers take over from one that gives no sign of life.
         max_activities: how many activities run at once, plain and `async def` ones counted apart.
         max_resident: how many executions are held in memory.
-        verify: the share of finished instances, from 0 to 1, that are replayed and compared; one that differs is parked.
+        verify: the share of finished instances, from 0 to 1, that are replayed and compared; one that differs is
+            parked.
         guard: whether workflow code that opens a file, a socket or a process is parked at that place.
         workflows: the workflows that the worker runs; every one that was defined in this process by default.
         clock: seconds since the epoch; for tests.

@@ -1,7 +1,8 @@
 """Execution: the only code that resumes a generator; pure, without clock, store, thread or log.
 
-An instance is its history. Feeding an execution the events of a history, one by one, brings it to where it was; feeding it
-a new one brings it further. Both are the same code. What the generator asks for and nobody answered yet is *pending*.
+An instance is its history. Feeding an execution the events of a history, one by one, brings it to where it was;
+feeding it a new one brings it further. Both are the same code. What the generator asks for and nobody answered yet is
+*pending*.
 """
 
 from __future__ import annotations
@@ -298,9 +299,7 @@ class Execution:
         if not pending.dropped:
             self._settle(pending.sink, workflow_codec(pending.workflow).decode_result(event.result), None)
 
-    def _child_ended(
-        self, event: history.ChildFailed | history.ChildCancelled | history.ChildRefused
-    ) -> None:
+    def _child_ended(self, event: history.ChildFailed | history.ChildCancelled | history.ChildRefused) -> None:
         pending = self._answered(event, PendingChild)
         self._compare(event, pending)
         if pending.dropped:

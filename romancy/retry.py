@@ -29,9 +29,9 @@ def _as_tuple(classes: Iterable[type[BaseException]]) -> tuple[type[BaseExceptio
 class RetryPolicy:
     """How often, and after which delays, an activity that failed is attempted again.
 
-    The delay before attempt n + 1 is `initial_delay * backoff ** (n - 1)`, at most `max_delay`; with `jitter` it is drawn
-    evenly between zero and that ("full jitter", M. Brooker, "Exponential Backoff And Jitter", 2015). A number of seconds
-    or a `timedelta` in the attribute `retry_after` of the exception takes the place of the delay.
+    The delay before attempt n + 1 is `initial_delay * backoff ** (n - 1)`, at most `max_delay`; with `jitter` it is
+    drawn evenly between zero and that ("full jitter", M. Brooker, "Exponential Backoff And Jitter", 2015). A number
+    of seconds or a `timedelta` in the attribute `retry_after` of the exception takes the place of the delay.
 
     Args:
         max_attempts: attempts in all, the first included; 1 means never again.
@@ -51,9 +51,7 @@ class RetryPolicy:
     jitter: bool = True
     non_retryable: tuple[type[BaseException], ...] = attrs.field(default=(), converter=_as_tuple)
 
-    def delay(
-        self, attempt: int, elapsed: float, error: BaseException, chance: Callable[[], float]
-    ) -> float | None:
+    def delay(self, attempt: int, elapsed: float, error: BaseException, chance: Callable[[], float]) -> float | None:
         """Seconds until the next attempt, or None when there is to be none.
 
         Args:

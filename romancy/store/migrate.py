@@ -148,8 +148,8 @@ def _statements(script: str) -> Iterator[str]:
 def _confirm_opening(connection: sqlite3.Connection, path: str, had_log: bool) -> None:
     """Refuse a file whose write-ahead log was taken away after a crash, with what was committed there.
 
-    Each opening writes its number twice: into the main file, and then, by a commit of its own, into the log. A file that
-    has the first and not the second lost its log.
+    Each opening writes its number twice: into the main file, and then, by a commit of its own, into the log. A file
+    that has the first and not the second lost its log.
     """
     opened, confirmed = connection.execute("select opened, confirmed from opening").fetchone()
     if opened != confirmed and not had_log:

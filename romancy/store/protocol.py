@@ -1,7 +1,8 @@
 """What the engine asks of a database: coarse verbs over batches, in the words of workflows.
 
-Whoever advances an instance holds a lease. A lease is a worker's row; its token is the fence, and every write that needs it
-names it. A token is never given twice, so a write under a lease that was taken over finds no row and does nothing.
+Whoever advances an instance holds a lease. A lease is a worker's row; its token is the fence, and every write that
+needs it names it. A token is never given twice, so a write under a lease that was taken over finds no row and does
+nothing.
 """
 
 from __future__ import annotations
@@ -153,7 +154,8 @@ class Recording(Protocol):
 
 
 class Store(Protocol):
-    """What a worker asks for. Every verb is one transaction; those with a token raise `LeaseLostError` where it is gone."""
+    """What a worker asks for. Every verb is one transaction; those with a token raise `LeaseLostError` where it is
+    gone."""
 
     def register(self, worker: WorkerInfo, now: float, until: float) -> int:
         """A fresh lease; one that this worker id holds already is taken over."""
@@ -172,7 +174,8 @@ class Store(Protocol):
         progress. Returns how many were freed."""
 
     def create(self, new: Sequence[NewInstance], *, owner: int | None, now: float) -> list[Created]:
-        """Create instances, each unless there is one of its id; those of an owner begin at once, with their first event."""
+        """Create instances, each unless there is one of its id; those of an owner begin at once, with their first
+        event."""
 
     def claim(self, token: int, workflows: Collection[str], now: float, limit: int) -> list[Instance]:
         """Make those that are due mine."""

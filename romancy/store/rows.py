@@ -92,6 +92,8 @@ def _from_row(row: Sequence[Any]) -> Event:
     values = {field: row[place + 1] for field, place in fields}
     for field, types in _WANTED[cls]:
         if type(value := values[field]) not in types:
-            raise SerializationError(f"history[{row[0]}].{field}", f"{str(value)[:80]!r} is not what {row[1]} holds there")
+            raise SerializationError(
+                f"history[{row[0]}].{field}", f"{str(value)[:80]!r} is not what {row[1]} holds there"
+            )
     event: Event = cls(**values)
     return event

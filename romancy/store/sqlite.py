@@ -1,7 +1,7 @@
 """The SQLite store: one file, one writer at a time, `synchronous=FULL`.
 
-A commit that returned is on the disk. Every write begins with `begin immediate`, since a transaction that starts as a reader
-and turns writer fails at once where another one wrote meanwhile, whatever the busy timeout.
+A commit that returned is on the disk. Every write begins with `begin immediate`, since a transaction that starts as a
+reader and turns writer fails at once where another one wrote meanwhile, whatever the busy timeout.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ class SqliteStore:
                    set recoveries = case when recovered_at = p.position then recoveries + 1 else 1 end,
                        recovered_at = p.position
                   from (select i.number,
-                               1000000 * i.run
-                               + (select count(*) from history h where h.instance = i.number and h.run = i.run) as position
+                               i.run || '.' || (select count(*) from history h
+                                                 where h.instance = i.number and h.run = i.run) as position
                           from instance i where i.owner = :token) p
                  where p.number = instance.number
                 """,
@@ -343,7 +343,12 @@ class SqliteStore:
         return _instance(rows[0]) if rows else None
 
     def instances(
-        self, *, status: str | None = None, workflow: str | None = None, limit: int | None = None, after: str | None = None
+        self,
+        *,
+        status: str | None = None,
+        workflow: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
     ) -> list[Instance]:
         rows = self._read(
             f"""
@@ -389,7 +394,7 @@ class SqliteStore:
     def since(self, number: int, run: int, seq: int) -> list[Event]:
         rows = self._read(
             f"""
-            select seq - :seq, {', '.join(COLUMNS)} from history
+            select seq - :seq, {", ".join(COLUMNS)} from history
              where instance = :number and run = :run and seq >= :seq order by seq
             """,
             {"number": number, "run": run, "seq": seq},
@@ -411,7 +416,7 @@ class SqliteStore:
             rows += self._read(
                 f"""
                 select {_INSTANCE} from instance
-                 where id in ({','.join('?' * len(batch))}) and status in ({_literals((*TERMINAL, 'stuck'))})
+                 where id in ({",".join("?" * len(batch))}) and status in ({_literals((*TERMINAL, "stuck"))})
                 """,
                 batch,
             )
@@ -570,8 +575,8 @@ class SqliteRecording:
     def record(self, event: Event) -> int:
         if not self._connection.in_transaction:
             raise RomancyError(
-                "the activity ended the transaction of session() itself, so that its result cannot be recorded with it: "
-                "leave commit and rollback to Romancy"
+                "the activity ended the transaction of session() itself, so that its result cannot be recorded with "
+                "it: leave commit and rollback to Romancy"
             )
         row = self._connection.execute(
             "select count(*) from history where instance = ? and run = ?", [self._number, self._run]

@@ -23,8 +23,8 @@ from romancy.store.protocol import Recording, Store
 class Flight:
     """One attempt of an activity, from when it is handed out until it has reported back.
 
-    `recorded` is the event's place in the history where the activity recorded it itself, through `session()`; `is_final`
-    says that no further attempt would help, `trouble` that the database failed and the activity did not.
+    `recorded` is the event's place in the history where the activity recorded it itself, through `session()`;
+    `is_final` says that no further attempt would help, `trouble` that the database failed and the activity did not.
     """
 
     number: int
@@ -232,7 +232,8 @@ class Pool:
     Args:
         limit: how many run at once, of each kind.
         attempt: begins an attempt.
-        landed: is told of each flight that has ended, on the thread that it ended on; what it returns is run there next.
+        landed: is told of each flight that has ended, on the thread that it ended on; what it returns is run there
+            next.
     """
 
     def __init__(self, limit: int, attempt: Run, landed: Callable[[Flight], Flight | None]) -> None:

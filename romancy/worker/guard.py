@@ -1,7 +1,7 @@
 """The guard: while workflow code is driven, opening a file, a socket or a process raises at the place where it is done.
 
-It is an audit hook of the interpreter (PEP 578), which cannot be taken away again; it costs nothing while no guarded code
-runs. What `import` opens is let through.
+It is an audit hook of the interpreter (PEP 578), which cannot be taken away again; it costs nothing while no guarded
+code runs. What `import` opens is let through.
 """
 
 from __future__ import annotations

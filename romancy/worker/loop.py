@@ -1,6 +1,6 @@
-"""The loop: drain what finished, feed it to the executions, write all of it in one transaction, then hand out new calls.
+"""The loop: drain what finished, feed it to the executions, write it in one transaction, then hand out new calls.
 
-One worker has one loop, and one thread drives it. Advancing before the commit is safe since workflow code is pure and
+One worker has one loop, and one thread at a time turns it. Advancing before the commit is safe since workflow code is pure and
 nothing leaves before the commit. If the commit fails, the executions are dropped and replayed from what is stored.
 """
 

@@ -17,7 +17,8 @@ class Resident:
     """An instance whose generator is alive in this process.
 
     `position` counts the events of its run, `stored` is the status that the database has, `flights` are its activities
-    under way by step, `starting` its calls that are about to create instances, `children` the numbers of those it awaits.
+    under way by step, `starting` its calls that are about to create instances, `children` the numbers of those it
+    awaits.
     """
 
     number: int

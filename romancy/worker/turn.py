@@ -1,7 +1,7 @@
 """One turn of the loop, between its reads and its writes: events are delivered, and what follows from them is noted.
 
-Nothing here touches the database, a thread or the clock. What a turn decides leaves the process only after its `tick` is
-committed: `launches` are handed out, `starts` created, `ended` announced.
+Nothing here touches a thread or the clock. What a turn decides leaves the process only after its `tick` is committed:
+`launches` are handed out, `starts` created, `ended` announced.
 """
 
 from __future__ import annotations
@@ -346,7 +346,13 @@ class Turn:
         self._conclude(resident)
 
     def _state(
-        self, resident: Resident, status: str, *, keep: bool = False, wake_at: float | None = None, error: str | None = None
+        self,
+        resident: Resident,
+        status: str,
+        *,
+        keep: bool = False,
+        wake_at: float | None = None,
+        error: str | None = None,
     ) -> State:
         return State(
             number=resident.number,
@@ -467,8 +473,8 @@ class Turn:
             return f"verification: {error}"
         if _shown(again) != _shown(outcome):
             return (
-                f"verification: workflow {resident.definition.place} ended with {_shown(outcome)} and, replayed from its "
-                f"history, with {_shown(again)}: something in it is not the same twice"
+                f"verification: workflow {resident.definition.place} ended with {_shown(outcome)} and, replayed from "
+                f"its history, with {_shown(again)}: something in it is not the same twice"
             )
         return None
 

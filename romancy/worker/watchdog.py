@@ -51,6 +51,6 @@ def told(instance_id: str, thread: int) -> str:
     frame = sys._current_frames().get(thread)
     stack = "".join(traceback.format_stack(frame)[-6:]) if frame is not None else ""
     return (
-        f"the workflow code of instance {instance_id!r} runs and does not yield, and no other instance of this worker goes "
-        f"on meanwhile: move the work into an @activity\n{stack}"
+        f"the workflow code of instance {instance_id!r} runs and does not yield, and no other instance of this worker "
+        f"goes on meanwhile: move the work into an @activity\n{stack}"
     )

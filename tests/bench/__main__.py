@@ -2,7 +2,8 @@
 
 usage: python -m tests.bench [--rounds 5] [--sleeping 100000] [--json FILE] [--folder FOLDER]
 
-Rounds alternate between the limit and the work, so that ratios hold when the machine's speed drifts; figures are medians.
+Rounds alternate between the limit and the work, so that ratios hold when the machine's speed drifts; figures are
+medians.
 """
 
 from __future__ import annotations

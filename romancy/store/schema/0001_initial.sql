@@ -31,7 +31,7 @@ create table instance (
     parent_step text,
     error text,
     recoveries integer not null default 0,
-    recovered_at integer,
+    recovered_at text,
     created real not null,
     changed real not null
 );

@@ -1,0 +1,181 @@
+"""The group of commands, its common options, and how a command ends: a mistake is one line and exit 2, never a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from romancy.cli.shown import one_line
+from romancy.errors import (
+    DefinitionError,
+    InstanceExistsError,
+    InstanceStateError,
+    RomancyError,
+    SchemaError,
+    SerializationError,
+    StoreError,
+    UnknownInstanceError,
+)
+
+if TYPE_CHECKING:
+    from romancy.app import Romancy
+    from romancy.store.sqlite import SqliteStore
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+_INTERRUPTED = 130
+_PIPE_CLOSED = 141
+_MISTAKES = (
+    DefinitionError,
+    SerializationError,
+    InstanceExistsError,
+    InstanceStateError,
+    SchemaError,
+    UnknownInstanceError,
+)
+
+
+class Failure(click.ClickException):
+    """The command was carried out, and what it tells of is bad: one line and exit 1."""
+
+    exit_code = 1
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"romancy: {one_line(self.message)}", err=True)
+
+
+class Mistake(Failure):
+    """What was asked cannot be done as it was asked: one line with the remedy and exit 2."""
+
+    exit_code = 2
+
+
+class _Commands(click.Group):
+    """A group whose commands end in one line instead of a traceback."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _carry_every_text()
+        with _ending_well():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _ending_well():
+            answer = super().invoke(ctx)
+            sys.stdout.flush()
+            return answer
+
+
+@contextlib.contextmanager
+def _ending_well() -> Iterator[None]:
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        raise Mistake(_with_remedy(error)) from None
+    except _MISTAKES as error:
+        raise Mistake(str(error)) from None
+    except RomancyError as error:
+        raise Failure(str(error)) from None
+    except BrokenPipeError:
+        # Nobody reads any more; what is still buffered must not complain either when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(_PIPE_CLOSED) from None
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(_INTERRUPTED) from None
+
+
+def _with_remedy(error: click.UsageError) -> str:
+    told = error.format_message().rstrip(".")
+    if isinstance(error, click.NoSuchOption):
+        told += "; put -- before an argument that begins with a dash"
+    path = error.ctx.command_path if error.ctx is not None else "romancy"
+    return f"{told}; see: {path} --help"
+
+
+def _carry_every_text() -> None:
+    """Where the terminal's encoding lacks a character, it is spelled out."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def with_database(command: C) -> C:
+    """The option `--db`."""
+    return click.option(
+        "--db",
+        "database",
+        metavar="FILE",
+        default="romancy.db",
+        envvar="ROMANCY_DB",
+        show_default=True,
+        show_envvar=True,
+        help="The SQLite file.",
+    )(command)
+
+
+def with_json(command: C) -> C:
+    """The option `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+@contextlib.contextmanager
+def reading(database: str) -> Iterator[SqliteStore]:
+    """The database as a reader, which neither makes nor changes it."""
+    from romancy.store.sqlite import SqliteStore
+
+    _refuse_url(database)
+    with _opening():
+        store = SqliteStore(database, read_only=True)
+    with contextlib.closing(store):
+        yield store
+
+
+@contextlib.contextmanager
+def working(database: str, *, worker: bool = False, must_exist: bool = False, **options: Any) -> Iterator[Romancy]:
+    """The database as an app."""
+    from romancy.app import Romancy
+
+    app = Romancy(database, worker=worker, **options)
+    if must_exist:
+        with reading(database):
+            pass
+    with _opening():
+        app.open()
+    with app:
+        yield app
+
+
+def _refuse_url(database: str) -> None:
+    scheme, separator, _ = database.partition("://")
+    if separator:
+        raise Mistake(f"{scheme}:// databases are not supported: name the path of a SQLite file")
+
+
+@contextlib.contextmanager
+def _opening() -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise Mistake(str(error)) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="romancy", message="romancy %(version)s")
+def main() -> None:
+    """Run, watch and mend durable workflows that are recorded in one SQLite file.
+
+    \b
+    Examples:
+      romancy run shop:order '["o-1", ["book"]]' --id o-1
+      romancy list --status waiting
+      romancy show o-1
+
+    Exit status: 0 is good, 1 is a workflow that did not complete or a database that is not well, 2 is a command that
+    cannot be carried out as it was given, 130 was interrupted.
+    """
