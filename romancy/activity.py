@@ -232,7 +232,8 @@ def session() -> Any:
 
     A `sqlite_utils.Database` on SQLite, a `psycopg.Connection` on PostgreSQL. The transaction begins at the first call,
     and from then on no other activity of this process can write: do slow work before it. It commits when the activity
-    returns and is rolled back when it raises; do not commit it yourself.
+    returns and is rolled back when it raises; do not commit it yourself. Of `async def` activities, which share a
+    thread, only one can hold it at a time: another one that asks is refused, so prefer a plain function.
 
     Raises:
         RuntimeError: no activity is running here.

@@ -105,6 +105,7 @@ class Romancy:
         self._connect = connect
         self._boundary = boundary
         self._waiters = _Waiters()
+        self._ended: dict[str, int] = {}
         self._store: Database | None = None
         self._loop: Loop | None = None
         self._inline: Inline | None = None
@@ -118,7 +119,7 @@ class Romancy:
             chance=self._chance.random,
             seed=lambda: f"{self._chance.getrandbits(128):032x}",
             polls=self.database != ":memory:" or clock is not time.time,
-            announce=self._waiters.announce,
+            announce=self._announce,
             look_for=self._look_for_waiters,
         )
 
@@ -169,11 +170,14 @@ class Romancy:
             if store is not None:
                 store.close()
 
-    def serve(self, *, until_idle: bool = False) -> None:
+    def serve(self, *, until_idle: bool = False) -> dict[str, int]:
         """Work until SIGTERM or SIGINT: what is in flight is finished, the rest handed back. A second SIGINT means now.
 
         Args:
             until_idle: return as soon as nothing is left to do now; instances that sleep or wait stay as they are.
+
+        Returns:
+            How many instances this worker brought to an end, by status.
 
         Raises:
             StoreError: the database failed.
@@ -193,6 +197,7 @@ class Romancy:
         self._watchdog.stop()
         if loop.failure is not None:
             raise loop.failure
+        return dict(self._ended)
 
     def pump(self) -> bool:
         """Run what is ready on this thread and turn the loop once; returns whether anything happened.
@@ -251,7 +256,8 @@ class Romancy:
 
     def _attempts(self) -> Callable[[Flight], Attempt]:
         store, clock = self._opened(), self._clock
-        return lambda flight: Attempt(flight, store, clock)
+        in_session: set[Flight] = set()
+        return lambda flight: Attempt(flight, store, clock, in_session)
 
     def _opened(self) -> Database:
         if self._store is None:
@@ -428,6 +434,10 @@ class Romancy:
         if instance.status != "stuck":
             event = self._opened().ending(instance.number, instance.run)
         return Ended(instance.id, instance.status, instance.number, instance.run, event)
+
+    def _announce(self, ended: Ended) -> None:
+        self._ended[ended.status] = self._ended.get(ended.status, 0) + 1
+        self._waiters.announce(ended)
 
     def _look_for_waiters(self) -> None:
         """Another process wrote something: perhaps it ended what somebody here waits for."""

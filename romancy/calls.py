@@ -82,6 +82,8 @@ class Call(Generic[T_co]):
                 raise DefinitionError(f"{self} has no option {name!r}")
         if timeout is not None:
             changes["timeout"] = seconds(timeout)
+            if changes["timeout"] <= 0:
+                raise DefinitionError(f"{self}.options(timeout={timeout!r}): write a length of time above zero")
         if id is not None:
             check_id(id)
         return attrs.evolve(self, **changes)
@@ -283,8 +285,9 @@ def race(*members: Branch[T]) -> Call[Winner[T]]:
 def _members(verb: str, members: Sequence[Branch[Any]]) -> tuple[Branch[Any], ...]:
     for index, member in enumerate(members):
         if not isinstance(member, (Call, Generator)):
+            star = f": write {verb}(*calls)" if isinstance(member, (list, tuple)) else ""
             raise DefinitionError(
-                f"member {index} of {verb}(…) is {describe(member)}, which is no call and no generator of calls"
+                f"member {index} of {verb}(…) is {describe(member)}, which is no call and no generator of calls{star}"
             )
     if len({id(member) for member in members if isinstance(member, Generator)}) < sum(
         isinstance(member, Generator) for member in members

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 import stat
@@ -15,6 +16,7 @@ from romancy.cli.group import reading
 from romancy.cli.shown import length
 from romancy.errors import StoreError
 from romancy.store.protocol import ACTIVE, Lease, Reader
+from romancy.store.sqlite import SqliteStore
 from romancy.worker.leases import is_gone, this_worker
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -42,15 +44,19 @@ def examine(database: str, now: float) -> list[Check]:
         now: seconds since the epoch.
 
     Raises:
-        Mistake: there is no such database, or it is not Romancy's.
+        Mistake: there is no such file.
     """
-    checks = [library(sqlite3.sqlite_version_info), *_surroundings(Path(database))]
-    with reading(database) as store:
-        try:
+    checks = [library(sqlite3.sqlite_version_info)]
+    if not Path(database).exists():
+        with reading(database):
+            pass
+    checks += _surroundings(Path(database))
+    try:
+        with contextlib.closing(SqliteStore(database, read_only=True)) as store:
             health = store.health()
             return [*_file(health), *checks, *_pragmas(health), _integrity(health), *instances(store, now)]
-        except StoreError as trouble:
-            return [*checks, Check("integrity", FAIL, f"{trouble}: stop the workers and restore a backup")]
+    except StoreError as trouble:
+        return [Check("database", FAIL, str(trouble)), *checks]
 
 
 def library(version: tuple[int, ...]) -> Check:
@@ -86,8 +92,6 @@ def _file(health: dict[str, Any]) -> Iterator[Check]:
 
 
 def _surroundings(path: Path) -> Iterator[Check]:
-    if not path.exists():
-        return
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         yield Check("permissions", WARN, f"{mode:04o}: others can open it, and it holds inputs and results: chmod 600")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -157,3 +158,21 @@ def _named(event: Event) -> tuple[str, str]:
             _, _, status = event.kind.partition("_")
             name: str | None = getattr(event, "name", None)
             return ("run" if name is None else f"workflow {name}"), status
+
+
+def ending(event: Event | None) -> tuple[str | None, str | None]:
+    """The result and the error in the last event of a run, as texts."""
+    match event:
+        case history.WorkflowCompleted(result=result):
+            return result, None
+        case history.WorkflowFailed(error=error) | history.WorkflowCancelled(error=error):
+            return None, error
+        case _:
+            return None, None
+
+
+def error_lines(text: str) -> list[str]:
+    """How an instance failed, and what went wrong in its compensations, a line each."""
+    members = stored(text)
+    undone = members.get("compensation_errors", []) if isinstance(members, dict) else []
+    return [one_line(error_line(each)) for each in (text, *map(json.dumps, undone))]

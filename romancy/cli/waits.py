@@ -8,8 +8,8 @@ import attrs
 
 from romancy import history
 from romancy.calls import WorkflowDefinition
-from romancy.cli.shown import local, one_line, until, visible
-from romancy.cli.steps import Step, error_line
+from romancy.cli.shown import local, until, visible
+from romancy.cli.steps import Step
 from romancy.history import Event
 from romancy.store.protocol import TERMINAL, Instance, Lease, Reader
 from romancy.worker.leases import is_gone, this_worker
@@ -78,25 +78,3 @@ def pending(definition: WorkflowDefinition, instance: Instance, events: Sequence
         return [Wait(f"step {each.step}, {each}", due_of(each)) for each in execution.pending.values()]
     finally:
         execution.close()
-
-
-def ending(event: Event | None) -> tuple[str | None, str | None]:
-    """The result and the error in the last event of a run, as texts."""
-    match event:
-        case history.WorkflowCompleted(result=result):
-            return result, None
-        case history.WorkflowFailed(error=error) | history.WorkflowCancelled(error=error):
-            return None, error
-        case _:
-            return None, None
-
-
-def error_lines(text: str) -> list[str]:
-    """How an instance failed, and what went wrong in its compensations, a line each."""
-    import json
-
-    from romancy.cli.shown import stored
-
-    members = stored(text)
-    undone = members.get("compensation_errors", []) if isinstance(members, dict) else []
-    return [one_line(error_line(each)) for each in (text, *map(json.dumps, undone))]

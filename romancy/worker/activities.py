@@ -91,11 +91,13 @@ class Attempt:
         flight: filled in with what came of it.
         store: where `session()` writes.
         clock: seconds since the epoch.
+        in_session: the flights of `async def` activities that have a session, one at most: they share a thread.
     """
 
-    __slots__ = ("_clock", "_flight", "_manager", "_recording", "_store", "_token")
+    __slots__ = ("_clock", "_flight", "_in_session", "_manager", "_recording", "_store", "_token")
 
-    def __init__(self, flight: Flight, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(self, flight: Flight, store: Store, clock: Callable[[], float], in_session: set[Flight]) -> None:
+        self._in_session = in_session
         self._flight = flight
         self._store = store
         self._clock = clock
@@ -139,6 +141,8 @@ class Attempt:
     def _session(self) -> Any:
         flight = self._flight
         if self._recording is None:
+            if flight.pending.activity.is_async:
+                self._take_turn()
             try:
                 self._manager = self._store.recording(flight.token, flight.number, flight.run)
                 self._recording = self._manager.__enter__()
@@ -148,7 +152,16 @@ class Attempt:
                 raise
         return self._recording.handle
 
+    def _take_turn(self) -> None:
+        if self._in_session:
+            raise RuntimeError(
+                "another `async def` activity holds session(), and waiting for it would stop the event loop that both run "
+                "on: write a plain def"
+            )
+        self._in_session.add(self._flight)
+
     def _close(self, error: BaseException | None) -> None:
+        self._in_session.discard(self._flight)
         manager, self._manager = self._manager, None
         if manager is None:
             return
@@ -303,7 +316,7 @@ class Coroutines:
         self._landed = landed
         self._room = asyncio.Semaphore(limit)
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="romancy-async", daemon=True).start()
+        threading.Thread(target=self._run, name="romancy-async", daemon=True).start()
 
     def submit(self, flight: Flight) -> None:
         self._loop.call_soon_threadsafe(self._begin, flight)
@@ -312,7 +325,19 @@ class Coroutines:
         self._loop.call_soon_threadsafe(lambda: flight.task and flight.task.cancel())
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        """End what still runs, so that nothing of it is left when the interpreter exits."""
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._loop.stop()
 
     def _begin(self, flight: Flight) -> None:
         flight.task = self._loop.create_task(self._fly(flight))

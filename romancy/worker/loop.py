@@ -1,7 +1,8 @@
 """The loop: drain what finished, feed it to the executions, write it in one transaction, then hand out new calls.
 
-One worker has one loop, and one thread at a time turns it. Advancing before the commit is safe since workflow code is pure and
-nothing leaves before the commit. If the commit fails, the executions are dropped and replayed from what is stored.
+One worker has one loop, and one thread at a time turns it. Advancing before the commit is safe since workflow code is
+pure and nothing leaves before the commit. If the commit fails, the executions are dropped and replayed from what is
+stored.
 """
 
 from __future__ import annotations
@@ -329,7 +330,7 @@ class Loop:
             self._store.commit(self.token, tick)
         self._clear_landed()
         self._again = turn.again
-        return happened or bool(tick)
+        return happened or bool(tick or turn.launches or turn.starts or turn.again)
 
     def _housekeep(self, now: float) -> None:
         if now >= self._renew_at:
