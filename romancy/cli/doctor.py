@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import sqlite3
 import stat
@@ -113,13 +114,17 @@ def file_system(path: Path, mountinfo: str) -> Check:
     place, best, kind = path.resolve(), -1, "unknown"
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
-        mount = Path(left.split()[4].encode().decode("unicode_escape")) if len(left.split()) > 4 else None
+        mount = Path(re.sub(r"\\(\d{3})", _octal, left.split()[4])) if len(left.split()) > 4 else None
         if mount is not None and place.is_relative_to(mount) and len(mount.parts) >= best:
             best, kind = len(mount.parts), right.split()[0]
     if kind in _NETWORK:
         told = f"{kind} is a network file system, on which a write-ahead log is not safe: move the file to a local disk"
         return Check("file system", FAIL, told)
     return Check("file system", OK, kind)
+
+
+def _octal(match: re.Match[str]) -> str:
+    return chr(int(match[1], 8))
 
 
 def space(free: int) -> Check:
@@ -136,7 +141,7 @@ def _pragmas(health: dict[str, Any]) -> Iterator[Check]:
         told = f"journal_mode = {pragmas['journal_mode']} and not wal: something else changed it; a worker sets it back"
         yield Check("pragmas", WARN, told)
     elif pragmas["synchronous"] != 2:
-        told = f"SQLite answers synchronous = {pragmas['synchronous']} and not full: a power cut could lose what it took"
+        told = f"SQLite answers synchronous = {pragmas['synchronous']} and not full: a power cut could lose commits"
         yield Check("pragmas", FAIL, told)
     else:
         yield Check("pragmas", OK, "journal_mode = wal, synchronous = full")
@@ -174,7 +179,7 @@ def instances(store: Reader, now: float) -> Iterator[Check]:
 def _workers(leases: list[Lease], gone: list[Lease], now: float) -> Check:
     if gone:
         names = ", ".join(_lease(each, now) for each in gone[:_SHOWN])
-        return Check("workers", FAIL, f"gone without giving back its lease: {names}; the next worker takes over, start one")
+        return Check("workers", FAIL, f"gone with a lease: {names}; start a worker, which takes over")
     return Check("workers", OK, ", ".join(_lease(each, now) for each in leases[:_SHOWN]) or "none runs")
 
 

@@ -1,4 +1,4 @@
-"""The group of commands, its common options, and how a command ends: a mistake is one line and exit 2, never a traceback."""
+"""The group of commands, their common options, and how they end: a mistake is one line and exit 2, no traceback."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -92,10 +93,10 @@ def _ending_well() -> Iterator[None]:
 
 def _with_remedy(error: click.UsageError) -> str:
     told = error.format_message().rstrip(".")
-    if isinstance(error, click.NoSuchOption):
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.parent is not None:
         told += "; put -- before an argument that begins with a dash"
     path = error.ctx.command_path if error.ctx is not None else "romancy"
-    return f"{told}; see: {path} --help"
+    return f"{told}{' See' if told.endswith('?') else '; see'}: {path} --help"
 
 
 def _carry_every_text() -> None:
@@ -130,6 +131,8 @@ def reading(database: str) -> Iterator[SqliteStore]:
     from romancy.store.sqlite import SqliteStore
 
     _refuse_url(database)
+    if not Path(database).exists():
+        raise Mistake(f"there is no database {database}: name it with --db or ROMANCY_DB")
     with _opening():
         store = SqliteStore(database, read_only=True)
     with contextlib.closing(store):
@@ -149,6 +152,11 @@ def working(database: str, *, worker: bool = False, must_exist: bool = False, **
         app.open()
     with app:
         yield app
+
+
+def unknown(instance_id: str, database: str) -> Mistake:
+    """There is no instance of that id in that database."""
+    return Mistake(f"there is no instance {instance_id!r} in {database}: romancy list shows those that are")
 
 
 def _refuse_url(database: str) -> None:

@@ -11,9 +11,8 @@ from typing import Any
 
 import click
 
-from romancy.cli.group import Failure, Mistake, main, reading, with_database, with_json
+from romancy.cli.group import Failure, Mistake, main, reading, unknown, with_database, with_json
 from romancy.cli.shown import iso, json_text, length, local, one_line, pairs, stored, table, until, visible
-from romancy.cli.working import unknown
 from romancy.errors import RomancyError, SerializationError
 from romancy.history import Event
 from romancy.store.protocol import STATUSES, TERMINAL, Instance, Reader
@@ -79,12 +78,12 @@ def _summary(instance: Instance) -> dict[str, Any]:
 
 @main.command()
 @click.argument("instance_id", metavar="ID")
-@click.option("--run", "run_number", type=click.IntRange(min=1), help="The number of an earlier run; the last by default.")
-@click.option("--import", "module", metavar="MODULE", help="Import its module, and replay to see which calls it waits for.")
+@click.option("--run", "run_number", type=click.IntRange(min=1), help="An earlier run; the last by default.")
+@click.option("--import", "module", metavar="MODULE", help="Import its module, and replay to see what it waits for.")
 @with_database
 @with_json
 def show(instance_id: str, run_number: int | None, module: str | None, database: str, as_json: bool) -> None:
-    """Show an instance: its status, input and result, its history as a table, and what it waits for.
+    """Show an instance, its history, and what it waits for.
 
     \b
     Examples:
@@ -231,9 +230,10 @@ def _undone(error: str | None) -> list[dict[str, str]]:
 @with_database
 @click.option("--json", "_", is_flag=True, help="Accepted as everywhere; the output is JSON always.")
 def export(instance_id: str, output: str | None, database: str, _: bool) -> None:
-    """Print the whole history of an instance as JSON, enough to replay it elsewhere.
+    """Print the history of an instance as JSON.
 
-    It holds inputs, results and the seed of its random numbers as they are stored: keep it as secret as they are.
+    It is enough to replay the instance elsewhere. It holds inputs, results and the seed of its random numbers as they
+    are stored: keep it as secret as they are.
 
     \b
     Examples:
@@ -287,7 +287,9 @@ def _write(path: Path, text: str) -> None:
 @with_database
 @with_json
 def doctor(database: str, as_json: bool) -> None:
-    """Examine the database and what runs on it; exit status 1 when something is wrong.
+    """Examine the database and what runs on it.
+
+    Exit status 1 when something is wrong.
 
     \b
     Examples:

@@ -33,11 +33,13 @@ def one_line(text: str, width: int | None = None) -> str:
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """JSON that reads well and that a terminal does not obey: what is not printable is escaped as JSON does it."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
-    return "".join(each if each.isprintable() or each == "\n" else _escaped(each) for each in text)
+    lines = json.dumps(value, ensure_ascii=False, indent=indent).split("\n")
+    return "\n".join(each if each.isprintable() else "".join(map(_escaped, each)) for each in lines)
 
 
 def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
     return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else json.dumps(character)[1:-1]
 
 
@@ -51,9 +53,10 @@ def stored(text: str) -> Any:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table for people; the cells are one line each already."""
-    from tabulate import tabulate
+    from tabulate import tabulate  # type: ignore[import-untyped]
 
-    return tabulate(list(rows), headers=list(headers), tablefmt="simple", disable_numparse=True)
+    told: str = tabulate(list(rows), headers=list(headers), tablefmt="simple", disable_numparse=True)
+    return told
 
 
 def pairs(rows: Iterable[tuple[str, str]]) -> str:

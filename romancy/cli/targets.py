@@ -12,8 +12,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import click
-
 from romancy.calls import CallWorkflow
 from romancy.cli.group import Mistake
 from romancy.codec import workflow_codec
@@ -39,7 +37,8 @@ def find_workflow(target: str) -> Workflow[Any, Any]:
     if name in known:
         return known[name]
     if found is not None:
-        raise Mistake(f"{target} is {_described(found)} and no workflow: write @workflow above it{_others(name, known)}")
+        told = f"{target} is {_described(found)} and no workflow: write @workflow above it"
+        raise Mistake(told + _others(name, known))
     raise Mistake(f"{place} has no workflow {name!r}{_others(name, known)}")
 
 
@@ -148,17 +147,19 @@ def call_of(workflow: Workflow[Any, Any], text: str | None) -> CallWorkflow[Any]
     given = {} if text is None else _parsed(*_read(text))
     signature = inspect.signature(workflow.fn)
     signature = signature.replace(parameters=list(signature.parameters.values())[1:])
-    args, kwargs = (given, {}) if isinstance(given, list) else ((), given) if isinstance(given, dict) else ([given], {})
+    by_name = given if isinstance(given, dict) else {}
+    by_position = given if isinstance(given, list) else [] if isinstance(given, dict) else [given]
     name = workflow.definition.name
     try:
-        arguments = codec.decode_arguments(dump(signature.bind(*args, **kwargs).arguments))
+        bound = signature.bind(*by_position, **by_name).arguments
+        args, kwargs = codec.decode_arguments(dump(bound))
     except TypeError as problem:
         raise Mistake(f"ARGS do not fit {name}{_parameters(signature)}: {problem}") from None
     except SerializationError as problem:
         raise Mistake(f"ARGS do not fit {name}{_parameters(signature)}: {problem}") from None
     except Unfit as problem:
         raise Mistake(f"ARGS cannot be carried: {problem.reason}") from None
-    return workflow(*arguments[0], **arguments[1])
+    return workflow(*args, **kwargs)
 
 
 def _parameters(signature: inspect.Signature) -> str:
@@ -169,13 +170,14 @@ def _read(text: str) -> tuple[str, str]:
     """The JSON text, and what to call its source."""
     try:
         if text == "-":
-            return click.get_text_stream("stdin", encoding="utf-8").read(), "standard input"
+            return sys.stdin.buffer.read().decode("utf-8-sig"), "standard input"
         if text.startswith("@"):
             return Path(text[1:]).read_text("utf-8-sig"), text[1:]
     except OSError as problem:
         raise Mistake(f"cannot read {text[1:]}: {problem.strerror}") from None
     except UnicodeDecodeError as problem:
-        raise Mistake(f"{text.lstrip('@')} is not UTF-8 text: {problem.reason} at byte {problem.start}") from None
+        source = text[1:] or "standard input"
+        raise Mistake(f"{source} is not UTF-8 text: {problem.reason} at byte {problem.start}") from None
     return text, "ARGS"
 
 

@@ -1,4 +1,4 @@
-"""What an instance waits for: as the database knows it, and, where its module is imported, as a replay of its code says."""
+"""What an instance waits for, as the database knows it and, where its module is imported, as a replay says."""
 
 from __future__ import annotations
 

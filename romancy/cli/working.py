@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from romancy.cli.group import Failure, Mistake, main, reading, with_database, with_json, working
+from romancy.cli.group import Failure, Mistake, main, reading, unknown, with_database, with_json, working
 from romancy.cli.shown import command, json_text, one_line, stored, visible
 from romancy.errors import (
     InstanceCancelledError,
@@ -23,9 +23,9 @@ from romancy.errors import (
 )
 
 _ARGUMENTS = "[ARGS]"
-_ABOUT_ARGUMENTS = """ARGS is JSON: an array holds arguments by position, an object holds them by name, anything else is the
-    one argument. @FILE reads it from a file and - from standard input: keep secrets out of the command line. They can be
-    left out to go on with an instance that exists."""
+_ABOUT_ARGUMENTS = """ARGS is JSON: an array holds arguments by position, an object holds them by name, anything else
+    is the one argument. @FILE reads it from a file and - from standard input: keep secrets out of the command line.
+    They can be left out to go on with an instance that exists."""
 
 
 def _with_arguments(about: Any) -> Any:
@@ -66,7 +66,8 @@ def run(target: str, arguments: str | None, instance_id: str | None, database: s
             handle = app.get(chosen) if call is None else app.start(call, id=chosen)
             value = _wait(handle, database)
         except KeyboardInterrupt:
-            click.echo(f"romancy: interrupted, and nothing is lost; go on with: {_again(target, chosen, database)}", err=True)
+            again = _again(target, chosen, database)
+            click.echo(f"romancy: interrupted, and nothing that is recorded is lost; go on with: {again}", err=True)
             raise
         except (InstanceFailedError, InstanceCancelledError, InstanceStuckError) as error:
             _ended_badly(error, workflow.definition.name, database, as_json)
@@ -153,7 +154,7 @@ def _status(error: InstanceFailedError | InstanceCancelledError) -> str:
 @with_json
 @_with_arguments
 def start(target: str, arguments: str | None, instance_id: str | None, database: str, as_json: bool) -> None:
-    """Start a workflow for workers to run, and print its id.
+    """Start a workflow for workers to run; print its id.
 
     ABOUT_ARGUMENTS
 
@@ -184,10 +185,11 @@ def start(target: str, arguments: str | None, instance_id: str | None, database:
 @with_database
 @with_json
 def worker(modules: tuple[str, ...], until_idle: bool, database: str, as_json: bool) -> None:
-    """Run the workflows of modules until SIGTERM or Ctrl-C, which let activities in flight finish.
+    """Run the workflows of modules until SIGTERM or Ctrl-C.
 
-    A MODULE is imported, which runs its code: a dotted name seen from the current folder, or the path of a .py file. A
-    second Ctrl-C ends at once; what was in flight then runs again later.
+    Activities in flight are finished then, and the rest is handed back. A second Ctrl-C ends at once; what was in
+    flight then runs again later. A MODULE is imported, which runs its code: it is a dotted name seen from the current
+    folder, or the path of a .py file.
 
     \b
     Examples:
@@ -215,7 +217,7 @@ def worker(modules: tuple[str, ...], until_idle: bool, database: str, as_json: b
 @with_database
 @with_json
 def cancel(instance_id: str, database: str, as_json: bool) -> None:
-    """Ask for an instance to be cancelled: what it did is compensated.
+    """Ask an instance to cancel; what it did is compensated.
 
     \b
     Examples:
@@ -241,7 +243,7 @@ def cancel(instance_id: str, database: str, as_json: bool) -> None:
 @with_database
 @with_json
 def retry(instance_id: str, database: str, as_json: bool) -> None:
-    """Take a stuck instance up again, once what it is stuck on is mended.
+    """Take a stuck instance up again, once it is mended.
 
     \b
     Examples:
@@ -268,16 +270,12 @@ def _found(app: Any, instance_id: str, database: str) -> Any:
     raise unknown(instance_id, database)
 
 
-def unknown(instance_id: str, database: str) -> Mistake:
-    """There is no instance of that id in that database."""
-    return Mistake(f"there is no instance {instance_id!r} in {database}: romancy list shows those that are")
-
-
 class _Visible(logging.Formatter):
     """Log lines without anything that a terminal would obey."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return visible(super().format(record), keep="\n\t")
+        over = "\r\x1b[2K" if sys.stderr.isatty() else ""  # the line that shows progress
+        return over + visible(super().format(record), keep="\n\t")
 
 
 def _log_to_stderr() -> None:

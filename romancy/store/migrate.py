@@ -171,7 +171,7 @@ def connect_to_read(path: str, patience: float) -> sqlite3.Connection:
         SchemaError: it is none of ours, of another version, or its write-ahead log is gone.
     """
     if not Path(path).exists():
-        raise StoreError(f"there is no database {path}: name one that a worker made")
+        raise StoreError(f"there is no database {path}: name one that is there")
     # Where another process opens the file between the two looks, its log is seen at the second.
     for _ in range(2):
         had_log = refuse_foreign_file(Path(path))

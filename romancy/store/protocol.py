@@ -15,6 +15,9 @@ import attrs
 
 from romancy.history import Event
 
+SUSPECT = 3
+"""From so many recoveries without progress on, an instance is under suspicion of killing its workers."""
+
 TERMINAL = ("completed", "failed", "cancelled")
 ACTIVE = ("pending", "running", "compensating")
 STATUSES = (*ACTIVE, "waiting", *TERMINAL, "stuck")
@@ -177,8 +180,10 @@ class Store(Protocol):
         """Create instances, each unless there is one of its id; those of an owner begin at once, with their first
         event."""
 
-    def claim(self, token: int, workflows: Collection[str], now: float, limit: int) -> list[Instance]:
-        """Make those that are due mine."""
+    def claim(
+        self, token: int, workflows: Collection[str], now: float, limit: int, *, suspects: bool = False
+    ) -> list[Instance]:
+        """Make those that are due mine: either those that are beyond suspicion, or suspects, the least recovered first."""
 
     def owned(self, token: int) -> list[Instance]:
         """The instances that the lease holds."""
@@ -204,8 +209,8 @@ class Store(Protocol):
     def exclusive(self) -> AbstractContextManager[object]:
         """Keep every other write of this process out for a while."""
 
-    def next_due(self, workflows: Collection[str]) -> float | None:
-        """When the next instance without an owner is due."""
+    def next_due(self, workflows: Collection[str], *, suspects: bool = False) -> float | None:
+        """When the next instance without an owner is due, of those beyond suspicion or of the suspects."""
 
     def is_idle(self, workflows: Collection[str], now: float) -> bool:
         """Whether none of these workflows has an instance that could go on now."""

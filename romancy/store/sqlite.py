@@ -19,6 +19,7 @@ from romancy.history import Event, WorkflowStarted
 from romancy.store.migrate import connect_to_read, migrate, refuse_foreign_file
 from romancy.store.protocol import (
     ACTIVE,
+    SUSPECT,
     TERMINAL,
     Created,
     Instance,
@@ -184,7 +185,9 @@ class SqliteStore:
             self._append([(inserted.lastrowid, 1, 0, WorkflowStarted(at=new.at))])
         return Created(_fresh(inserted.lastrowid, new, owner, now), False)
 
-    def claim(self, token: int, workflows: Collection[str], now: float, limit: int) -> list[Instance]:
+    def claim(
+        self, token: int, workflows: Collection[str], now: float, limit: int, *, suspects: bool = False
+    ) -> list[Instance]:
         if not workflows:
             return []
         with _Transaction(self, "claim"):
@@ -196,7 +199,8 @@ class SqliteStore:
                        status = case status when 'compensating' then status else 'running' end
                  where number in (select number from instance
                                    where owner is null and wake_at <= :now and workflow in ({_marks(workflows)})
-                                   order by wake_at, number limit :limit)
+                                     and {_SUSPECTS if suspects else _TRUSTED}
+                                   order by {"recoveries, " if suspects else ""}wake_at, number limit :limit)
                 returning {_INSTANCE}
                 """,
                 {"token": token, "now": now, "limit": limit, **_named(workflows)},
@@ -216,7 +220,7 @@ class SqliteStore:
                 self._writer.executemany(
                     """
                     update instance
-                       set status = ?, run = ?, position = ?, owner = ?, error = ?, changed = ?,
+                       set status = ?, run = ?, position = ?, owner = ?, error = ?, changed = ?, recoveries = 0,
                            wake_at = case when ? and exists (select 1 from inbox where inbox.instance = instance.number)
                                           then 0 else ? end
                      where number = ?
@@ -310,13 +314,14 @@ class SqliteStore:
         )
         return [Letter(*row) for row in rows]
 
-    def next_due(self, workflows: Collection[str]) -> float | None:
+    def next_due(self, workflows: Collection[str], *, suspects: bool = False) -> float | None:
         if not workflows:
             return None
         rows = self._read(
             f"""
             select wake_at from instance
              where owner is null and wake_at is not null and workflow in ({_marks(workflows)})
+               and {_SUSPECTS if suspects else _TRUSTED}
              order by wake_at limit 1
             """,
             _named(workflows),
@@ -587,6 +592,8 @@ class SqliteRecording:
         return seq
 
 
+_TRUSTED = f"recoveries < {SUSPECT}"
+_SUSPECTS = f"recoveries >= {SUSPECT}"
 _WAKEABLE = ("pending", "running", "waiting", "compensating")
 
 

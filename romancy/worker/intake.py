@@ -126,10 +126,16 @@ class Intake:
             parent=parent,
         )
 
-    def claim(self, turn: Turn) -> None:
-        """Take on instances that are due."""
-        limit = min(_BATCH, max(1, self._residents.room()))
-        for instance in self._store.claim(self.token, self._registry.names(), turn.now, limit):
+    def claim(self, turn: Turn, *, suspects: bool = False) -> None:
+        """Take on instances that are due.
+
+        Args:
+            turn: the turn.
+            suspects: take on one of those whose workers died, and none of the others.
+        """
+        limit = 1 if suspects else min(_BATCH, max(1, self._residents.room()))
+        names = self._registry.names()
+        for instance in self._store.claim(self.token, names, turn.now, limit, suspects=suspects):
             self._resume(turn, instance, ())
 
     def reload(self, turn: Turn, out: Iterable[Flight]) -> None:

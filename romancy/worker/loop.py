@@ -33,6 +33,8 @@ RECOVERIES = 10
 """How often an instance may be recovered from a dead worker without progress before it is parked."""
 _PATIENCE = 5
 """How often in a row the database may fail before the loop gives up."""
+_TRIAL = 1.0
+"""Seconds between two instances that are suspected of killing their workers."""
 _POLL = 0.05
 """Seconds between two looks at what other processes did."""
 _LOOK_AROUND = 0.25
@@ -109,6 +111,7 @@ class Loop:
         self._renew_at = 0.0
         self._look_at = 0.0
         self._polled_at = 0.0
+        self._next_trial = 0.0
         self._planned = 0.0
         self._turning: Turn | None = None
         self._baton = threading.Lock()
@@ -391,11 +394,21 @@ class Loop:
 
     def _claim(self, turn: Turn) -> None:
         if self._ask_due:
-            self._next_due = self._store.next_due(self._registry.names())
             self._ask_due = False
-        if self._next_due is not None and self._next_due <= turn.now:
-            self._intake.claim(turn)
-            self._ask_due = self._ask_letters = True
+            names = self._registry.names()
+            self._next_due = _earlier(self._store.next_due(names), self._next_suspect(names))
+        if self._next_due is None or self._next_due > turn.now:
+            return
+        self._intake.claim(turn)
+        if self._next_trial <= turn.now:
+            self._intake.claim(turn, suspects=True)
+            self._next_trial = turn.now + _TRIAL
+        self._ask_due = self._ask_letters = True
+
+    def _next_suspect(self, names: list[str]) -> float | None:
+        """One that may have killed its worker begins alone, so that it is known for it and the others are not."""
+        due = self._store.next_due(names, suspects=True)
+        return None if due is None else max(due, self._next_trial)
 
     def _read_letters(self, turn: Turn) -> None:
         if not self._ask_letters:
@@ -452,8 +465,7 @@ class Loop:
         for resident in turn.resting:
             self._residents.rest(resident)
         for state in turn.tick.states:
-            if state.wake_at is not None and (self._next_due is None or state.wake_at < self._next_due):
-                self._next_due = state.wake_at
+            self._next_due = _earlier(state.wake_at, self._next_due)
         if turn.tick.told:
             self._ask_letters = self._ask_due = True
         for resident, pending in turn.timers:
@@ -492,6 +504,10 @@ class Loop:
                 flight.abandoned = True
                 self._executor.abandon(flight)
             self._out.clear()
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return one if other is None or (one is not None and one <= other) else other
 
 
 def _recorded_first(flight: Flight) -> bool:
