@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import os
 import random
@@ -301,13 +300,12 @@ class Romancy:
             beginning.created.add_done_callback(lambda created: _cut_short(created, future))
             self._submit(loop, [beginning])
             try:
-                ended = future.result(timeout)
+                return handle._value(future.result(timeout))
             except _ExistedError:
                 _refuse_other(beginning.created.result().instance, new)
-                return handle.result(timeout)
             except TimeoutError:
                 raise handle._late() from None
-        return handle._value(ended)
+        return handle.result(timeout)
 
     def start(self, call: Call[T], *, id: str | None = None) -> Handle[T]:
         """Start an instance, unless there is one of its id; once this returns, it is never lost.
@@ -517,6 +515,8 @@ class Handle(Generic[T]):
         return self._result_async().__await__()
 
     async def _result_async(self) -> T:
+        import asyncio  # whoever awaits has it; the rest starts faster without
+
         if self._app._alive() is None:
             while (ended := self._app._ending(self.id)) is None:
                 await asyncio.sleep(_POLL)
@@ -598,7 +598,9 @@ class _Waiters:
 
     def _taken(self, id: str) -> list[Future[Ended]]:
         with self._lock:
-            return [each for each in self._futures.pop(id, ()) if each.set_running_or_notify_cancel()]
+            return [
+                each for each in self._futures.pop(id, ()) if not each.done() and each.set_running_or_notify_cancel()
+            ]
 
 
 def _checked(call: Call[T]) -> CallWorkflow[T]:

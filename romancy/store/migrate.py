@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +126,8 @@ def _upgrade(connection: sqlite3.Connection, path: str) -> None:
 
 
 def _apply(name: str) -> Callable[[Any], None]:
+    from importlib import resources
+
     script = (resources.files("romancy.store") / "schema" / name).read_text("utf-8")
 
     def migration(database: Any) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -17,6 +16,9 @@ from romancy.errors import RomancyError, StoreError
 from romancy.history import ActivityCompleted
 from romancy.kernel import PendingActivity
 from romancy.store.protocol import Recording, Store
+
+if TYPE_CHECKING:
+    import asyncio  # loaded where the first `async def` activity runs: it takes long
 
 
 @attrs.define(eq=False)
@@ -224,6 +226,8 @@ class Inline:
         for _ in range(len(self._waiting)):
             flight = self._waiting.popleft()
             if flight.pending.activity.is_async:
+                import asyncio
+
                 asyncio.run(fly_async(flight, self._attempt))
             else:
                 fly(flight, self._attempt)
@@ -312,6 +316,8 @@ class Coroutines:
     """
 
     def __init__(self, limit: int, attempt: Run, landed: Callable[[Flight], object]) -> None:
+        import asyncio
+
         self._attempt = attempt
         self._landed = landed
         self._room = asyncio.Semaphore(limit)
@@ -325,7 +331,7 @@ class Coroutines:
         self._loop.call_soon_threadsafe(lambda: flight.task and flight.task.cancel())
 
     def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._end()))
 
     def _run(self) -> None:
         self._loop.run_forever()
@@ -333,6 +339,8 @@ class Coroutines:
 
     async def _end(self) -> None:
         """End what still runs, so that nothing of it is left when the interpreter exits."""
+        import asyncio
+
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
