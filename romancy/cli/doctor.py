@@ -15,7 +15,7 @@ import attrs
 
 from romancy.cli.group import reading
 from romancy.cli.shown import length
-from romancy.errors import StoreError
+from romancy.errors import SchemaError, StoreError
 from romancy.store.protocol import ACTIVE, Lease, Reader
 from romancy.store.sqlite import SqliteStore
 from romancy.worker.leases import is_gone, this_worker
@@ -56,8 +56,11 @@ def examine(database: str, now: float) -> list[Check]:
         with contextlib.closing(SqliteStore(database, read_only=True)) as store:
             health = store.health()
             return [*_file(health), *checks, *_pragmas(health), _integrity(health), *instances(store, now)]
-    except StoreError as trouble:
+    except SchemaError as trouble:
         return [Check("database", FAIL, str(trouble)), *checks]
+    except StoreError as trouble:
+        told = f"{trouble}; where it is damaged, stop the workers and restore a backup"
+        return [Check("database", FAIL, told), *checks]
 
 
 def library(version: tuple[int, ...]) -> Check:

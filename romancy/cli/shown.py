@@ -6,7 +6,10 @@ import json
 import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from romancy.store.protocol import Instance
 
 
 def visible(text: str, keep: str = "") -> str:
@@ -107,3 +110,18 @@ def command(verb: str, database: str, instance_id: str) -> str:
     """A command about an instance, to be typed into a shell."""
     words = ["romancy", verb] + ([] if database == "romancy.db" else ["--db", database])
     return visible(shlex.join([*words, *(["--"] if instance_id.startswith("-") else []), instance_id]))
+
+
+def summary(instance: Instance) -> dict[str, Any]:
+    """An instance for programs, without its history."""
+    return {
+        "id": instance.id,
+        "workflow": instance.workflow,
+        "version": instance.version,
+        "status": instance.status,
+        "run": instance.run,
+        "created": iso(instance.created),
+        "changed": iso(instance.changed),
+        "wake_at": iso(instance.wake_at),
+        "error": instance.error,
+    }

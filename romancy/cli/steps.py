@@ -130,7 +130,9 @@ def _attempt_failed(rows: dict[str, Step], event: history.AttemptFailed) -> None
 
 def _other(event: Event) -> Step:
     step: str = getattr(event, "step", "")
-    error: str | None = getattr(event, "error", None)
+    # That something was cancelled says its status already.
+    is_told = isinstance(event, history.WorkflowCancelled | history.ChildCancelled)
+    error: str | None = None if is_told else getattr(event, "error", None)
     what, status = _named(event)
     return Step(
         step,

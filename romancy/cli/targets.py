@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from romancy.activity import Activity
 from romancy.calls import CallWorkflow
 from romancy.cli.group import Mistake
 from romancy.codec import workflow_codec
@@ -37,8 +38,9 @@ def find_workflow(target: str) -> Workflow[Any, Any]:
     if name in known:
         return known[name]
     if found is not None:
-        told = f"{target} is {_described(found)} and no workflow: write @workflow above it"
-        raise Mistake(told + _others(name, known))
+        if inspect.isgeneratorfunction(found):
+            raise Mistake(f"{target} is a plain generator function: write @workflow above it")
+        raise Mistake(f"{target} is {_described(found)} and no workflow{_others(name, known)}")
     raise Mistake(f"{place} has no workflow {name!r}{_others(name, known)}")
 
 
@@ -128,7 +130,7 @@ def _others(name: str, known: dict[str, Workflow[Any, Any]]) -> str:
 
 
 def _described(found: object) -> str:
-    return "a function" if inspect.isroutine(found) else f"a {type(found).__name__}"
+    return repr(found) if isinstance(found, Activity) else f"a {type(found).__name__}"
 
 
 def call_of(workflow: Workflow[Any, Any], text: str | None) -> CallWorkflow[Any]:

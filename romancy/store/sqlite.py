@@ -212,8 +212,8 @@ class SqliteStore:
             self._fence(token)
             if tick.events:
                 self._append(tick.events)
-            for number in tick.delivered:
-                self._writer.execute("delete from inbox where number = ?", [number])
+            if tick.delivered:
+                self._writer.executemany("delete from inbox where number = ?", [(each,) for each in tick.delivered])
             for told in tick.told:
                 self._tell(told.instance, told.kind, told.data, tick.at)
             if tick.states:
@@ -233,6 +233,9 @@ class SqliteStore:
                         for state in tick.states
                     ],
                 )
+                # Whoever has ended reads no letters any more.
+                ended = [(state.number,) for state in tick.states if state.status in TERMINAL]
+                self._writer.executemany("delete from inbox where instance = ?", ended)
 
     def _append(self, events: Sequence[tuple[int, int, int, Event]]) -> None:
         self._writer.executemany(
@@ -242,7 +245,11 @@ class SqliteStore:
 
     def _tell(self, number: int, kind: str, data: str, now: float) -> None:
         self._writer.execute(
-            "insert into inbox (instance, kind, data, at) values (?, ?, ?, ?)", [number, kind, data, now]
+            f"""
+            insert into inbox (instance, kind, data, at)
+            select number, ?, ?, ? from instance where number = ? and status not in ({_literals(TERMINAL)})
+            """,
+            [kind, data, now, number],
         )
         self._writer.execute(
             f"""
@@ -255,8 +262,7 @@ class SqliteStore:
     def tell(self, instance_id: str, kind: str, data: str, now: float) -> str:
         with _Transaction(self, "tell"):
             number, status = self._find(instance_id)
-            if status not in TERMINAL:
-                self._tell(number, kind, data, now)
+            self._tell(number, kind, data, now)
             return status
 
     def revive(self, instance_id: str, now: float) -> str:
