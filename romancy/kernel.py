@@ -222,8 +222,8 @@ class Execution:
         Raises:
             NondeterminismError: the event answers nothing that the code asks for.
         """
-        if type(self.outcome) is not Blocked:
-            raise self._mismatch(event, f"the code has ended already: {_told(self.outcome)}")
+        if type(self.outcome) is not Blocked and not self._is_cancelled_at_recur(event):
+            return self._fed_after_the_end(event)
         context = self.context
         context.at = event.at
         context.is_replaying = replaying
@@ -237,6 +237,23 @@ class Execution:
             current.reset(token)
         if type(self.outcome) is Blocked:
             self.outcome = Blocked(tuple(each for each in self._ready if not each.dropped))
+        return self.outcome
+
+    def _is_cancelled_at_recur(self, event: Event) -> bool:
+        """A workflow that recurs stands at that `yield` until its next run begins, and can be cancelled there."""
+        if type(self.outcome) is not Recurred or type(event) is not history.CancelRequested:
+            return False
+        self.outcome = Blocked()
+        self._runnable.append((self._main, None, WorkflowCancelled()))
+        return True
+
+    def _fed_after_the_end(self, event: Event) -> Outcome:
+        """What was dropped may still report after the code has ended, and changes nothing."""
+        pending = self.pending.get(getattr(event, "step", ""))
+        if type(event) is not history.Patched and (pending is None or not pending.dropped):
+            raise self._mismatch(event, f"the code has ended already: {_told(self.outcome)}")
+        if pending is not None:
+            self._answered(event, type(pending))
         return self.outcome
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from romancy.cli.group import reading
+from romancy.cli.group import opened_to_read
 from romancy.cli.shown import length
 from romancy.errors import SchemaError, StoreError
 from romancy.store.protocol import ACTIVE, Lease, Reader
@@ -49,7 +49,7 @@ def examine(database: str, now: float) -> list[Check]:
     """
     checks = [library(sqlite3.sqlite_version_info)]
     if not Path(database).exists():
-        with reading(database):
+        with opened_to_read(database):
             pass
     checks += _surroundings(Path(database))
     try:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Callable[..., Any])
 
-_INTERRUPTED = 130
+INTERRUPTED = 130
 _PIPE_CLOSED = 141
 _MISTAKES = (
     DefinitionError,
@@ -88,7 +88,7 @@ def _ending_well() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise click.exceptions.Exit(_PIPE_CLOSED) from None
     except KeyboardInterrupt:
-        raise click.exceptions.Exit(_INTERRUPTED) from None
+        raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 def _with_remedy(error: click.UsageError) -> str:
@@ -126,7 +126,7 @@ def with_json(command: C) -> C:
 
 
 @contextlib.contextmanager
-def reading(database: str) -> Iterator[SqliteStore]:
+def opened_to_read(database: str) -> Iterator[SqliteStore]:
     """The database as a reader, which neither makes nor changes it."""
     from romancy.store.sqlite import SqliteStore
 
@@ -140,13 +140,13 @@ def reading(database: str) -> Iterator[SqliteStore]:
 
 
 @contextlib.contextmanager
-def working(database: str, *, worker: bool = False, must_exist: bool = False, **options: Any) -> Iterator[Romancy]:
+def opened(database: str, *, worker: bool = False, must_exist: bool = False, **options: Any) -> Iterator[Romancy]:
     """The database as an app."""
     from romancy.app import Romancy
 
     app = Romancy(database, worker=worker, **options)
     if must_exist:
-        with reading(database):
+        with opened_to_read(database):
             pass
     with _opening():
         app.open()

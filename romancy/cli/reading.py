@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from romancy.cli.group import Failure, Mistake, main, reading, unknown, with_database, with_json
+from romancy.cli.group import Failure, Mistake, main, opened_to_read, unknown, with_database, with_json
 from romancy.cli.shown import json_text, local, one_line, summary, table, until, visible
 from romancy.store.protocol import STATUSES, Instance, Reader
 
@@ -31,7 +31,7 @@ def list_(
       romancy list --status completed --workflow order --limit 10
       romancy list --after o-1 --json
     """
-    with reading(database) as store:
+    with opened_to_read(database) as store:
         if after is not None and store.instance(after) is None:
             raise unknown(after, database)
         found = store.instances(status=status, workflow=workflow, limit=limit + 1 if limit else None, after=after)
@@ -74,7 +74,7 @@ def show(instance_id: str, run_number: int | None, module: str | None, database:
     """
     from romancy.cli.showing import look
 
-    with reading(database) as store:
+    with opened_to_read(database) as store:
         instance = _known(store, instance_id, database)
         run = instance.run if run_number is None else run_number
         if run > instance.run:
@@ -108,7 +108,7 @@ def export(instance_id: str, output: str | None, database: str, _: bool) -> None
       romancy export o-1
       romancy export o-1 --output o-1.json
     """
-    with reading(database) as store:
+    with opened_to_read(database) as store:
         instance = _known(store, instance_id, database)
         runs = [store.history(instance.number, number) for number in range(1, instance.run + 1)]
     import attrs

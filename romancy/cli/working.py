@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shlex
+import signal
 import sys
 import uuid
 from typing import Any
 
 import click
 
-from romancy.cli.group import Failure, Mistake, main, reading, unknown, with_database, with_json, working
+from romancy.cli.group import (
+    INTERRUPTED,
+    Failure,
+    Mistake,
+    main,
+    opened,
+    opened_to_read,
+    unknown,
+    with_database,
+    with_json,
+)
 from romancy.cli.shown import command, json_text, one_line, stored, visible
 from romancy.errors import (
     InstanceCancelledError,
@@ -61,13 +73,13 @@ def run(target: str, arguments: str | None, instance_id: str | None, database: s
     chosen = instance_id if instance_id is not None else str(uuid.uuid4())
     call = _call(workflow, arguments, instance_id, database)
     _log_to_stderr()
-    with working(database, worker=True) as app:
+    with opened(database, worker=True) as app:
         try:
             handle = app.get(chosen) if call is None else app.start(call, id=chosen)
             value = _wait(handle, database)
         except KeyboardInterrupt:
-            again = _again(target, chosen, database)
-            click.echo(f"romancy: interrupted, and nothing that is recorded is lost; go on with: {again}", err=True)
+            signal.signal(signal.SIGINT, _leave)
+            _interrupted(target, chosen, database)
             raise
         except (InstanceFailedError, InstanceCancelledError, InstanceStuckError) as error:
             _ended_badly(error, workflow.definition.name, database, as_json)
@@ -81,7 +93,7 @@ def _call(workflow: Any, arguments: str | None, instance_id: str | None, databas
     from romancy.cli.targets import call_of
 
     if arguments is None and instance_id is not None and Path(database).exists():
-        with reading(database) as store:
+        with opened_to_read(database) as store:
             known = store.instance(instance_id)
         if known is not None:
             name = workflow.definition.name
@@ -102,6 +114,19 @@ def _wait(handle: Any, database: str) -> Any:
                 return handle.result(timeout=0.2)
             except TimeoutError:
                 progress.show()
+
+
+def _leave(*_: object) -> None:
+    """End as a crash would: what is recorded stays, what is in flight runs again."""
+    os._exit(INTERRUPTED)
+
+
+def _interrupted(target: str, instance_id: str, database: str) -> None:
+    """Say how to go on; what is in memory cannot."""
+    told = "romancy: interrupted; what is in flight is finished first, and a second Ctrl-C leaves now"
+    if database != ":memory:":
+        told += f"; go on with: {_again(target, instance_id, database)}"
+    click.echo(told, err=True)
 
 
 def _again(target: str, instance_id: str, database: str) -> str:
@@ -169,7 +194,7 @@ def start(target: str, arguments: str | None, instance_id: str | None, database:
     call = _call(workflow, arguments, instance_id, database)
     if database == ":memory:":
         raise Mistake("what is started in memory is gone when this command ends: name a file with --db")
-    with working(database) as app:
+    with opened(database) as app:
         assert call is not None or instance_id is not None
         handle = app.get(str(instance_id)) if call is None else app.start(call, id=instance_id)
         if as_json:
@@ -202,7 +227,7 @@ def worker(modules: tuple[str, ...], until_idle: bool, database: str, as_json: b
     names = sorted({name for module in modules for name in load_workflows(module)})
     me = this_worker(None).id
     _log_to_stderr()
-    with working(database, worker_id=me) as app:
+    with opened(database, worker_id=me) as app:
         known = ", ".join(map(visible, names))
         click.echo(f"romancy: worker {visible(me)} on {visible(database)} runs {known}", err=True)
         ended = app.serve(until_idle=until_idle)
@@ -224,13 +249,13 @@ def cancel(instance_id: str, database: str, as_json: bool) -> None:
       romancy cancel o-4
       romancy cancel -- -id-that-begins-with-a-dash
     """
-    with working(database, must_exist=True) as app:
+    with opened(database, must_exist=True) as app:
         handle = _found(app, instance_id, database)
         if (status := handle.status) in ("completed", "failed"):
             raise InstanceStateError(instance_id, status, "it cannot be cancelled any more")
         if status != "cancelled":
             handle.cancel()
-    with reading(database) as store:
+    with opened_to_read(database) as store:
         then = "" if status == "cancelled" or store.leases() else "; no worker runs, so it waits for one"
     if status == "stuck":
         then = f"; it is stuck, so it waits for: {command('retry', database, instance_id)}"
@@ -249,10 +274,10 @@ def retry(instance_id: str, database: str, as_json: bool) -> None:
     Examples:
       romancy retry o-5
     """
-    with working(database, must_exist=True) as app:
+    with opened(database, must_exist=True) as app:
         _found(app, instance_id, database)
         status = app.retry(instance_id).status
-    with reading(database) as store:
+    with opened_to_read(database) as store:
         then = "" if store.leases() else "; no worker runs, so it waits for one"
     _tell(instance_id, status, f"goes on{then}", as_json)
 

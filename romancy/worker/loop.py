@@ -151,12 +151,13 @@ class Loop:
         """An activity has ended, on the thread that calls this.
 
         Where it was the only one in flight, this thread turns the loop itself and runs the next one: a sequence of
-        activities then costs no change of threads, which takes longer than the rest of a turn.
+        activities then costs no change of threads, which takes longer than the rest of a turn. The thread of the
+        `async def` ones does not: it has others to attend to, and could not run a plain one.
 
         Returns:
             A flight for this thread to run next, if there is one.
         """
-        if len(self._out) != 1 or not self._baton.acquire(blocking=False):
+        if flight.pending.activity.is_async or len(self._out) != 1 or not self._baton.acquire(blocking=False):
             self.messages.put(flight)
             return None
         try:
@@ -510,5 +511,5 @@ def _earlier(one: float | None, other: float | None) -> float | None:
     return one if other is None or (one is not None and one <= other) else other
 
 
-def _recorded_first(flight: Flight) -> bool:
-    return flight.recorded is None
+def _recorded_first(flight: Flight) -> tuple[bool, int]:
+    return flight.recorded is None, flight.recorded or 0

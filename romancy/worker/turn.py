@@ -196,7 +196,8 @@ class Turn:
         self.touch(resident)
         if letter.kind == "cancel":
             execution = resident.execution
-            if not (execution.cancel_requested or execution.settling or execution.compensating):
+            has_ended = isinstance(execution.outcome, (Returned, Raised))
+            if not (has_ended or execution.cancel_requested or execution.settling or execution.compensating):
                 self.deliver(resident, history.CancelRequested(at=self._at(resident)))
             return
         told = json.loads(letter.data)
