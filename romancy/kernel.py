@@ -570,7 +570,7 @@ class Execution:
     def _mismatch(self, event: Event, code: str) -> NondeterminismError:
         step = getattr(event, "step", None)
         name = getattr(event, "name", None)
-        recorded = event.kind.replace("_", " ") + (f" {name!r}" if name else "") + (f" at step {step}" if step else "")
+        recorded = event.kind.replace("_", " ") + (f" {name[:80]!r}" if name else "") + (f" at step {step}" if step else "")
         return NondeterminismError(f"{self._who()}: the history says {recorded}, but {code}")
 
     def _who(self) -> str:

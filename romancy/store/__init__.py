@@ -14,7 +14,7 @@ from romancy.store.protocol import (
     Store,
     Tick,
     Told,
-    WorkerInfo,
+    WorkerIdentity,
 )
 from romancy.store.sqlite import SqliteStore
 
@@ -33,5 +33,5 @@ __all__ = [
     "Store",
     "Tick",
     "Told",
-    "WorkerInfo",
+    "WorkerIdentity",
 ]

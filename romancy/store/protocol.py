@@ -24,7 +24,7 @@ STATUSES = (*ACTIVE, "waiting", *TERMINAL, "stuck")
 
 
 @attrs.frozen(kw_only=True)
-class WorkerInfo:
+class WorkerIdentity:
     """Who a worker is: `host` names the machine (and its process namespace), `born` tells reused process ids apart."""
 
     id: str
@@ -38,7 +38,7 @@ class Lease:
     """What a worker holds until an instant, in seconds since the epoch."""
 
     token: int
-    worker: WorkerInfo
+    worker: WorkerIdentity
     started: float
     until: float
 
@@ -160,7 +160,7 @@ class Store(Protocol):
     """What a worker asks for. Every verb is one transaction; those with a token raise `LeaseLostError` where it is
     gone."""
 
-    def register(self, worker: WorkerInfo, now: float, until: float) -> int:
+    def register(self, worker: WorkerIdentity, now: float, until: float) -> int:
         """A fresh lease; one that this worker id holds already is taken over."""
 
     def renew(self, token: int, until: float) -> None:

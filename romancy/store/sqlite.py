@@ -28,7 +28,7 @@ from romancy.store.protocol import (
     NewInstance,
     Parent,
     Tick,
-    WorkerInfo,
+    WorkerIdentity,
 )
 from romancy.store.rows import COLUMNS, from_rows, to_row
 
@@ -90,7 +90,7 @@ class SqliteStore:
 
     # -- leases
 
-    def register(self, worker: WorkerInfo, now: float, until: float) -> int:
+    def register(self, worker: WorkerIdentity, now: float, until: float) -> int:
         with _Transaction(self, "register"):
             for (token,) in self._writer.execute("select token from worker where id = ?", [worker.id]).fetchall():
                 self._free(token, now)
@@ -146,7 +146,7 @@ class SqliteStore:
         return [
             Lease(
                 token=token,
-                worker=WorkerInfo(id=id, host=host, pid=pid, born=born),
+                worker=WorkerIdentity(id=id, host=host, pid=pid, born=born),
                 started=started,
                 until=until,
             )

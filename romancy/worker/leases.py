@@ -7,17 +7,17 @@ import socket
 import uuid
 from pathlib import Path
 
-from romancy.store.protocol import Lease, WorkerInfo
+from romancy.store.protocol import Lease, WorkerIdentity
 
 
-def this_worker(worker_id: str | None) -> WorkerInfo:
+def this_worker(worker_id: str | None) -> WorkerIdentity:
     """This process as a worker.
 
     Args:
         worker_id: a name of the user's choice, which no two living workers share; None for a unique one.
     """
     pid = os.getpid()
-    return WorkerInfo(
+    return WorkerIdentity(
         id=worker_id or f"{socket.gethostname()}-{pid}-{uuid.uuid4().hex[:8]}",
         host=_host(),
         pid=pid,
@@ -25,7 +25,7 @@ def this_worker(worker_id: str | None) -> WorkerInfo:
     )
 
 
-def is_gone(lease: Lease, me: WorkerInfo, now: float) -> bool:
+def is_gone(lease: Lease, me: WorkerIdentity, now: float) -> bool:
     """Whether the holder of a lease will not come back: its time is over, or its process on this host has ended."""
     if lease.until < now:
         return True

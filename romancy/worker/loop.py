@@ -19,7 +19,7 @@ import attrs
 from romancy.errors import LeaseLostError, StoreError
 from romancy.kernel import PendingChild
 from romancy.registry import Registry
-from romancy.store.protocol import Store, WorkerInfo
+from romancy.store.protocol import Store, WorkerIdentity
 from romancy.worker.activities import Executor, Flight
 from romancy.worker.alarms import Alarm, Alarms
 from romancy.worker.intake import Beginning, Intake
@@ -85,7 +85,7 @@ class Loop:
         failure: why the loop gave up, once it has.
     """
 
-    def __init__(self, store: Store, registry: Registry, worker: WorkerInfo, options: Options) -> None:
+    def __init__(self, store: Store, registry: Registry, worker: WorkerIdentity, options: Options) -> None:
         self.failure: StoreError | None = None
         self.messages: SimpleQueue[Message] = SimpleQueue()
         self.token = 0
