@@ -375,6 +375,7 @@ class Romancy:
             UnknownInstanceError: there is none of that id.
             InstanceStateError: it is not stuck.
         """
+        _refuse_in_session()
         status = self._opened().revive(id, self._clock())
         if status != "stuck":
             raise InstanceStateError(id, status, "only a stuck instance can be retried")
@@ -398,6 +399,7 @@ class Romancy:
         store = self._opened()
         loop = self._alive()
         if loop is None:
+            _refuse_in_session()
             created = store.create(new, owner=None, now=self._clock())
             self._poke()
             return created
@@ -406,9 +408,7 @@ class Romancy:
         return [_settled(beginning.created, loop, self._thread) for beginning in beginnings]
 
     def _submit(self, loop: Loop, beginnings: list[Beginning]) -> None:
-        context = running.get(None)
-        if context is not None and context.in_session:
-            raise RuntimeError("the activity holds session(), which keeps every other write out: start before it")
+        _refuse_in_session()
         for beginning in beginnings:
             loop.messages.put(beginning)
 
@@ -445,6 +445,7 @@ class Romancy:
                 self._waiters.announce(self._told(instance))
 
     def _tell_cancel(self, id: str) -> None:
+        _refuse_in_session()
         self._opened().tell(id, "cancel", "", self._clock())
         self._poke()
 
@@ -609,6 +610,12 @@ def _checked(call: Call[T]) -> CallWorkflow[T]:
     if call.id is not None:
         check_id(call.id)
     return call
+
+
+def _refuse_in_session() -> None:
+    context = running.get(None)
+    if context is not None and context.in_session:
+        raise RuntimeError("the activity holds session(), which keeps every other write out: do this before it")
 
 
 def _refuse_other(stored: Instance, wanted: NewInstance) -> None:

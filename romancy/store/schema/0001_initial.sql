@@ -38,6 +38,7 @@ create table instance (
 create index instance_due on instance (wake_at) where owner is null and wake_at is not null;
 create index instance_owned on instance (owner) where owner is not null;
 create index instance_status on instance (status, number);
+create index instance_parent on instance (parent) where parent is not null;
 
 create table history (
     instance integer not null,
