@@ -236,7 +236,8 @@ class Execution:
         finally:
             current.reset(token)
         if type(self.outcome) is Blocked:
-            self.outcome = Blocked(tuple(each for each in self._ready if not each.dropped))
+            ready = [each for each in self._ready if not each.dropped] if self.dropped else self._ready
+            self.outcome = Blocked(tuple(ready))
         return self.outcome
 
     def _is_cancelled_at_recur(self, event: Event) -> bool:
