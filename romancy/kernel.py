@@ -571,7 +571,8 @@ class Execution:
     def _mismatch(self, event: Event, code: str) -> NondeterminismError:
         step = getattr(event, "step", None)
         name = getattr(event, "name", None)
-        recorded = event.kind.replace("_", " ") + (f" {name[:80]!r}" if name else "") + (f" at step {step}" if step else "")
+        kind = event.kind.replace("_", " ")
+        recorded = kind + (f" {name[:80]!r}" if name else "") + (f" at step {step}" if step else "")
         return NondeterminismError(f"{self._who()}: the history says {recorded}, but {code}")
 
     def _who(self) -> str:

@@ -58,7 +58,8 @@ class Registry:
         fresh, self._read = definitions[self._read :], len(definitions)
         for each in fresh:
             known = self._known.get(each.name)
-            if known is not None and _module(known) != _module(each):
+            # A module that is run and imported as well defines everything twice, at the same places.
+            if known is not None and _module(known) != _module(each) and known.place != each.place:
                 _LOG.warning(
                     "two workflows are named %r: %s and %s; the later one is used: give one of them @workflow(name=…)",
                     each.name,

@@ -50,7 +50,9 @@ def worker(id: str = "w-1") -> WorkerIdentity:
     return WorkerIdentity(id=id, host="h", pid=1, born="b")
 
 
-def new(id: str, *, workflow: str = "order", input: str = "{}", at: float = NOW, parent: Parent | None = None) -> NewInstance:
+def new(
+    id: str, *, workflow: str = "order", input: str = "{}", at: float = NOW, parent: Parent | None = None
+) -> NewInstance:
     """An instance to be created."""
     return NewInstance(id=id, workflow=workflow, version="1", input=input, seed="5eed", at=at, parent=parent)
 
@@ -109,7 +111,9 @@ class StoreContract:
         assert [lease.token for lease in store.leases()] == [again]
         assert [each.id for each in store.claim(again, ["order"], NOW, 10)] == ["i"]
 
-    def test_every_write_under_a_lost_lease_is_refused_and_writes_nothing(self, store: ReadableStore, token: int) -> None:
+    def test_every_write_under_a_lost_lease_is_refused_and_writes_nothing(
+        self, store: ReadableStore, token: int
+    ) -> None:
         instance = self.begin(store, token)
         store.take_over(token, NOW, 10)
         tick = Tick(NOW, events=[(instance.number, 1, 1, done("1"))], states=[state(instance, "completed")])
@@ -185,7 +189,9 @@ class StoreContract:
         with pytest.raises(UnknownInstanceError):
             store.revive("nobody", NOW)
 
-    @pytest.mark.parametrize("id", ["x'); drop table instance; --", "%", "a_b", "\\", "\u00e9", "日本語", "-x", "../etc"])
+    @pytest.mark.parametrize(
+        "id", ["x'); drop table instance; --", "%", "a_b", "\\", "\u00e9", "日本語", "-x", "../etc"]
+    )
     def test_any_text_is_an_id(self, store: ReadableStore, id: str) -> None:
         store.create([new(id), new("other"), new("e\u0301")], owner=None, now=NOW)
         found = store.instance(id)
@@ -228,7 +234,13 @@ class StoreContract:
         events: list[Event] = [
             AttemptFailed(at=NOW, step="1", name="ship", attempt=1, error="{}", due=NOW + 1.5, started=NOW - 1),
             ActivityCompleted(
-                at=NOW, step="1", name="ship", attempt=2, result='{"a":"\\u0000é"}', fingerprint=2**32 - 1, compensation="u"
+                at=NOW,
+                step="1",
+                name="ship",
+                attempt=2,
+                result='{"a":"\\u0000é"}',
+                fingerprint=2**32 - 1,
+                compensation="u",
             ),
             TimerFired(at=NOW + 0.123456, step="2.1"),
             CancelRequested(at=NOW + 1),
@@ -265,7 +277,9 @@ class StoreContract:
         assert {each.id for each in store.ended(["running", *TERMINAL, "nobody"])} == set(TERMINAL)
         assert store.counts() == {"running": 1, **dict.fromkeys(TERMINAL, 1)}
 
-    def test_pages_come_in_the_order_of_creation_and_filters_narrow_them(self, store: ReadableStore, token: int) -> None:
+    def test_pages_come_in_the_order_of_creation_and_filters_narrow_them(
+        self, store: ReadableStore, token: int
+    ) -> None:
         store.create([new(f"i-{n}", workflow="ab"[n % 2]) for n in range(5)], owner=None, now=NOW)
         self.begin(store, token, "mine")
 
@@ -288,7 +302,10 @@ class StoreContract:
         assert store.tell("i", "cancel", "", NOW) == "running"
         store.tell("i", "child", '{"n":1}', NOW + 1)
         letters = store.letters(token)
-        assert [(each.kind, each.data, each.at) for each in letters] == [("cancel", "", NOW), ("child", '{"n":1}', NOW + 1)]
+        assert [(each.kind, each.data, each.at) for each in letters] == [
+            ("cancel", "", NOW),
+            ("child", '{"n":1}', NOW + 1),
+        ]
         store.commit(token, Tick(NOW, delivered=[letters[0].number]))
         assert [each.kind for each in store.letters(token)] == ["child"]
 
@@ -298,7 +315,9 @@ class StoreContract:
         store.tell("i", "cancel", "", NOW + 5)
         assert [each.id for each in store.claim(token, ["order"], NOW + 5, 10)] == ["i"]
 
-    def test_a_letter_that_came_while_an_instance_went_to_sleep_wakes_it(self, store: ReadableStore, token: int) -> None:
+    def test_a_letter_that_came_while_an_instance_went_to_sleep_wakes_it(
+        self, store: ReadableStore, token: int
+    ) -> None:
         instance = self.begin(store, token)
         store.tell("i", "cancel", "", NOW)
         store.commit(token, Tick(NOW, states=[state(instance, "waiting", wake_at=NOW + 10**6)]))

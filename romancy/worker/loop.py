@@ -363,7 +363,7 @@ class Loop:
         if len(self._landed) > 1:
             self._landed.sort(key=_recorded_first)
         for flight in self._landed:
-            if flight.trouble is not None:
+            if flight.trouble is not None and not flight.abandoned:
                 self._lose(flight)
                 raise flight.trouble
             resident = self._residents.get(flight.number)
