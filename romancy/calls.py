@@ -81,8 +81,8 @@ class Call(Generic[T_co]):
             if name not in attrs.fields_dict(type(self)):
                 raise DefinitionError(f"{self} has no option {name!r}")
         if timeout is not None:
-            changes["timeout"] = seconds(timeout)
-            if changes["timeout"] <= 0:
+            changes["timeout"] = length = seconds(timeout)
+            if length <= 0:
                 raise DefinitionError(f"{self}.options(timeout={timeout!r}): write a length of time above zero")
         if id is not None:
             check_id(id)

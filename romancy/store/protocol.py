@@ -183,7 +183,7 @@ class Store(Protocol):
     def claim(
         self, token: int, workflows: Collection[str], now: float, limit: int, *, suspects: bool = False
     ) -> list[Instance]:
-        """Make those that are due mine: either those that are beyond suspicion, or suspects, the least recovered first."""
+        """Make those that are due mine: those beyond suspicion, or suspects, the least recovered first."""
 
     def owned(self, token: int) -> list[Instance]:
         """The instances that the lease holds."""

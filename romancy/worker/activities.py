@@ -96,7 +96,7 @@ class Attempt:
         in_session: the flights of `async def` activities that have a session, one at most: they share a thread.
     """
 
-    __slots__ = ("_clock", "_flight", "_in_session", "_manager", "_recording", "_store", "_token")
+    __slots__ = ("_clock", "_flight", "_in_session", "_manager", "_place", "_recording", "_store", "_token")
 
     def __init__(self, flight: Flight, store: Store, clock: Callable[[], float], in_session: set[Flight]) -> None:
         self._in_session = in_session
@@ -105,6 +105,7 @@ class Attempt:
         self._clock = clock
         self._manager: AbstractContextManager[Recording] | None = None
         self._recording: Recording | None = None
+        self._place: AbstractContextManager[object] | None = None
         flight.started = clock()
         flight.context._session = self._session
         self._token = running.set(flight.context)
@@ -140,11 +141,19 @@ class Attempt:
         running.reset(self._token)
         self._flight.finished = self._clock()
 
+    def release(self) -> None:
+        """Let others write again, once the loop was told: it never meets an event of which it does not know."""
+        place, self._place = self._place, None
+        if place is not None:
+            place.__exit__(None, None, None)
+
     def _session(self) -> Any:
         flight = self._flight
         if self._recording is None:
             if flight.pending.activity.is_async:
                 self._take_turn()
+            self._place = self._store.exclusive()
+            self._place.__enter__()
             try:
                 self._manager = self._store.recording(flight.token, flight.number, flight.run)
                 self._recording = self._manager.__enter__()
@@ -157,8 +166,8 @@ class Attempt:
     def _take_turn(self) -> None:
         if self._in_session:
             raise RuntimeError(
-                "another `async def` activity holds session(), and waiting for it would stop the event loop that both run "
-                "on: write a plain def"
+                "another `async def` activity holds session(), and waiting for it would stop the event loop that "
+                "both run on: write a plain def"
             )
         self._in_session.add(self._flight)
 
@@ -180,7 +189,7 @@ class Attempt:
 Run = Callable[[Flight], Attempt]
 
 
-def fly(flight: Flight, attempt: Run) -> None:
+def fly(flight: Flight, attempt: Run) -> Attempt:
     """Run a plain activity on this thread, whatever it does."""
     life = attempt(flight)
     try:
@@ -189,9 +198,10 @@ def fly(flight: Flight, attempt: Run) -> None:
     except BaseException as error:
         life.raised(error)
     life.end()
+    return life
 
 
-async def fly_async(flight: Flight, attempt: Run) -> None:
+async def fly_async(flight: Flight, attempt: Run) -> Attempt:
     """Run an `async def` activity on this thread's event loop, whatever it does."""
     life = attempt(flight)
     try:
@@ -200,6 +210,7 @@ async def fly_async(flight: Flight, attempt: Run) -> None:
     except BaseException as error:
         life.raised(error)
     life.end()
+    return life
 
 
 class Inline:
@@ -228,10 +239,11 @@ class Inline:
             if flight.pending.activity.is_async:
                 import asyncio
 
-                asyncio.run(fly_async(flight, self._attempt))
+                life = asyncio.run(fly_async(flight, self._attempt))
             else:
-                fly(flight, self._attempt)
+                life = fly(flight, self._attempt)
             self._landed(flight)
+            life.release()
 
     def landed(self, flight: Flight) -> None:
         pass
@@ -300,8 +312,9 @@ class Pool:
     def _work(self) -> None:
         next_one: Flight | None = None
         while (flight := next_one or self._waiting.get()) is not None:
-            fly(flight, self._attempt)
+            life = fly(flight, self._attempt)
             next_one = self._landed(flight)
+            life.release()
             if flight.abandoned:
                 return
 
@@ -352,5 +365,6 @@ class Coroutines:
 
     async def _fly(self, flight: Flight) -> None:
         async with self._room:
-            await fly_async(flight, self._attempt)
+            life = await fly_async(flight, self._attempt)
         self._landed(flight)
+        life.release()

@@ -14,7 +14,7 @@ from romancy import Context, Flow, Romancy, activity, sleep_until, workflow
 from romancy.codec import fingerprint, workflow_codec
 from romancy.history import ActivityCompleted, Event, WorkflowStarted
 from romancy.kernel import Execution, replay
-from romancy.store import NewInstance, SqliteStore, Tick, WorkerInfo
+from romancy.store import NewInstance, SqliteStore, Tick, WorkerIdentity
 
 
 @activity
@@ -130,7 +130,7 @@ def replays(folder: Path, events: int) -> dict[str, float]:
 
 def _record(store: SqliteStore, events: int) -> tuple[int, str]:
     text = workflow_codec(in_order.definition).encode_arguments((events,), {})
-    worker = WorkerInfo(id="bench", host="bench", pid=0, born="")
+    worker = WorkerIdentity(id="bench", host="bench", pid=0, born="")
     token = store.register(worker, 0.0, 1e12)
     new = NewInstance(id="replay", workflow="in_order", version="", input=text, seed="0", at=1.0)
     number = store.create([new], owner=None, now=1.0)[0].instance.number

@@ -179,6 +179,12 @@ class Model(pydantic.BaseModel):
 UserId = NewType("UserId", int)
 Json = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
 
+def named(each: object) -> str:
+    """A name of a case that is the same in every process: sets have no order, and addresses differ."""
+    text = repr(each)[:60]
+    return type(each).__name__ if "{" in text or " at 0x" in text else text
+
+
 ROUND_TRIPS: list[tuple[Any, Any]] = [
     (None, None),
     (int, 5),
@@ -267,7 +273,7 @@ ROUND_TRIPS: list[tuple[Any, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("annotation", "value"), ROUND_TRIPS, ids=lambda each: repr(each)[:60])
+@pytest.mark.parametrize(("annotation", "value"), ROUND_TRIPS, ids=named)
 def test_a_value_comes_back_as_it_was_given(annotation: Any, value: Any) -> None:
     result = returned(annotation, value)
     assert result == value
@@ -582,7 +588,7 @@ TYPED: list[tuple[Any, st.SearchStrategy[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "values"), TYPED, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("annotation", "values"), TYPED, ids=named)
 def test_any_typed_value_comes_back(annotation: Any, values: st.SearchStrategy[Any]) -> None:
     @settings(max_examples=60, deadline=None)
     @given(values)
