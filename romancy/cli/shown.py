@@ -56,7 +56,7 @@ def stored(text: str) -> Any:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table for people; the cells are one line each already."""
-    from tabulate import tabulate  # type: ignore[import-untyped]
+    from tabulate import tabulate
 
     told: str = tabulate(list(rows), headers=list(headers), tablefmt="simple", disable_numparse=True)
     return told

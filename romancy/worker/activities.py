@@ -45,6 +45,7 @@ class Flight:
     is_final: bool = False
     trouble: StoreError | None = None
     abandoned: bool = False
+    has_lost_its_thread: bool = False
     task: asyncio.Task[None] | None = None
 
     def tell(self) -> None:
@@ -290,7 +291,7 @@ class Pool:
         self._out += 1
 
     def landed(self, flight: Flight) -> None:
-        if not flight.pending.activity.is_async and not flight.abandoned:
+        if not flight.pending.activity.is_async and not flight.has_lost_its_thread:
             self._out -= 1
 
     def abandon(self, flight: Flight) -> None:
@@ -299,6 +300,7 @@ class Pool:
             if self._coroutines is not None:
                 self._coroutines.abandon(flight)
         else:
+            flight.has_lost_its_thread = True
             # Its thread is lost until the activity returns, and ends then: another may take its place.
             self._out -= 1
             self._threads -= 1
@@ -315,7 +317,7 @@ class Pool:
             life = fly(flight, self._attempt)
             next_one = self._landed(flight)
             life.release()
-            if flight.abandoned:
+            if flight.has_lost_its_thread:
                 return
 
 
