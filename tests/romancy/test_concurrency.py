@@ -1,8 +1,10 @@
 """gather and race, end to end: results in order, what waits does not stop what can go on, nothing outlives its join."""
 
+import threading
+
 import pytest
 
-from romancy import Context, RetryPolicy, activity, activity_context, gather, race, sleep, workflow
+from romancy import Context, RetryPolicy, Romancy, activity, activity_context, gather, race, sleep, workflow
 from romancy.errors import DefinitionError, WorkflowCancelled
 
 ONCE = RetryPolicy(max_attempts=1)
@@ -280,3 +282,21 @@ def test_a_helper_that_yields_is_a_branch_without_any_decoration(stage, app):
         return (yield gather(helper(ctx, 1), helper(Context.current(), 2)))
 
     assert result_of(stage, app, uses()) == [2, 3]
+
+
+def test_the_losers_of_races_cost_the_pool_no_thread(tmp_path):
+    gates = [threading.Event() for _ in range(3)]
+
+    @activity
+    def loses(gate: int) -> None:
+        gates[gate].wait(20)
+
+    @workflow
+    def races(ctx: Context, gate: int):
+        return (yield race(loses(gate), echo(1))).value
+
+    with Romancy(tmp_path / "app.db", max_activities=4) as app:
+        for gate in range(3):
+            assert [app.run(races(gate), timeout=10) for _ in range(3)] == [1, 1, 1]
+            gates[gate].set()
+            app.run_until_idle()

@@ -97,7 +97,7 @@ def through(stage, annotation, value):
         (timedelta | int, timedelta(days=-1, microseconds=1)),
         (Any, {"deep": [[[[None]]]]}),
     ],
-    ids=lambda each: str(each)[:30].encode("ascii", "replace").decode(),
+    ids=["attrs", "pydantic", "int keys", "set", "large int", "infinity", "minus zero", "text", "union", "anything"],
 )
 def test_values_come_back_equal_everywhere_and_over_a_crash(stage, annotation, value):
     seen = through(stage, annotation, value)
@@ -265,7 +265,7 @@ def test_an_exception_that_cannot_be_carried_is_recorded_nevertheless(stage, app
     app.run_until_idle()
     stage.clock.advance(10)
     app.run_until_idle()
-    assert handle.result(0) in ("Broken", "ActivityError")
+    assert handle.result(0) == "Broken"
 
 
 def test_a_declared_exception_keeps_its_attributes_over_a_crash(stage):
