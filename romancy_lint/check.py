@@ -106,7 +106,7 @@ def _prefiltered(files: list[Path], project: Project, config: Config) -> list[Pa
         if any(word in data for word in words) or data.startswith((b"\xff\xfe", b"\xfe\xff")):
             found.append(path)
         else:
-            project.texts.pop(path, None)
+            project.forget(path)
     return found
 
 

@@ -22,6 +22,8 @@ class Project:
         self.root = root
         self.roots = tuple(roots)
         self.texts = {} if texts is None else texts
+        self._given = frozenset(self.texts)
+        self._virtual = _folders(self.texts)
         self.modules: dict[Path, Module | None] = {}
         self.broken: list[Finding] = []
         self._listings: dict[str, frozenset[str]] = {}
@@ -32,6 +34,11 @@ class Project:
         if path not in self.texts:
             self.texts[path] = path.read_bytes()
         return self.texts[path]
+
+    def forget(self, path: Path) -> None:
+        """Drops the bytes of a file that turned out not to matter."""
+        if path not in self._given:
+            self.texts.pop(path, None)
 
     def load(self, path: Path) -> Module | None:
         """The parsed module of a file; None, and a finding, when it cannot be parsed."""
@@ -118,9 +125,17 @@ class Project:
                 names = frozenset(os.listdir(folder))
             except OSError:
                 names = frozenset()
-            known = {p.name for p in self.texts if str(p.parent) == folder} if len(self.texts) == 1 else set()
-            self._listings[folder] = names | known
+            self._listings[folder] = names | self._virtual.get(folder, frozenset())
         return self._listings[folder]
+
+
+def _folders(paths: Iterable[Path]) -> dict[str, frozenset[str]]:
+    """What files that only exist in memory add to their folders."""
+    found: dict[str, set[str]] = {}
+    for path in paths:
+        for child in (path, *path.parents):
+            found.setdefault(str(child.parent), set()).add(child.name)
+    return {folder: frozenset(names) for folder, names in found.items()}
 
 
 def shown(path: Path) -> str:

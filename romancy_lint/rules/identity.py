@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from romancy_lint.analysis.expressions import Expressions as Frame
 
 
+_PLAIN_BASES = ("builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol")
+
+
 def _is_number(frame: Frame, node: ast.expr) -> bool:
     return type_name(frame.quiet(node)) in ("builtins.int", "builtins.bool", "builtins.float")
 
@@ -21,7 +24,7 @@ def has_address(frame: Frame, value: Object) -> bool:
     resolver = frame.engine.resolver
     for base in resolver.lineage(value.node):
         name = getattr(base, "name", "")
-        if not hasattr(base, "node") and name not in ("builtins.object", "abc.ABC") and not name.startswith("typing."):
+        if not hasattr(base, "node") and name not in _PLAIN_BASES:
             return False
         decorators = getattr(getattr(base, "node", None), "decorator_list", [])
         if decorators or getattr(getattr(base, "node", None), "keywords", []):

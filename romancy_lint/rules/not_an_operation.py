@@ -70,15 +70,21 @@ def wf(ctx: Context):
 """),
         Bad(
             """\
+@activity
+def cleanup(): ...
+
 @workflow
 def wf(ctx: Context):
-    yield charge  # bad
+    yield cleanup  # bad
     yield charge(1)
 """,
             """\
+@activity
+def cleanup(): ...
+
 @workflow
 def wf(ctx: Context):
-    yield charge()  # bad
+    yield cleanup()  # bad
     yield charge(1)
 """,
             unsafe=True,

@@ -55,7 +55,7 @@ class SetIteration(Rule):
 
     code = "ROM121"
     name = "set-iteration"
-    why = "iterates over a set, whose order differs between processes: `sorted(…)` it, or keep a list or dict"
+    why = "is a set, and the order in which it is walked differs between processes: `sorted(…)` it, or keep a list or dict"
     modes = ANYWHERE
     fixes = "safe where the elements are known to be comparable, else unsafe"
     GOOD = (
@@ -124,7 +124,7 @@ def wf(ctx: Context, names: set[str]):
         if how == "sorted by key":
             self._keyed(frame, node)
             return
-        frame.report(self, node, f"`{shown(frame, node)}` {how}: {self.why}", ordering_fix(frame, value, node))
+        frame.report(self, node, f"`{shown(frame, node)}` {self.why}", ordering_fix(frame, value, node))
 
     def _keyed(self, frame: Frame, node: ast.expr) -> None:
         call = frame.parent(node)
