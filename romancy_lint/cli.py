@@ -17,15 +17,9 @@ from romancy_lint.finding import Finding
 _PEOPLE = ("full", "concise")
 
 
-class _Codes(click.ParamType):
+def _codes(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     """`ROM1,ROM201`."""
-
-    name = "codes"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        return tuple(code.strip().upper() for code in value.split(",") if code.strip())
+    return None if value is None else tuple(code.strip().upper() for code in value.split(",") if code.strip())
 
 
 class _Group(click.Group):
@@ -66,9 +60,9 @@ def main() -> None:
 @click.option("--unsafe-fixes", is_flag=True, help="With --fix or --diff: also those that running instances may notice.")
 @click.option("--diff", "show_diff", is_flag=True, help="Show what fixes would change; write nothing.")
 @click.option("--fix-only", is_flag=True, help="Apply fixes, do not report what is left.")
-@click.option("--select", type=_Codes(), help="Codes or prefixes to look for, instead of the default ones.")
-@click.option("--ignore", type=_Codes(), help="Codes or prefixes to leave out.")
-@click.option("--extend-select", type=_Codes(), help="Codes or prefixes to look for as well.")
+@click.option("--select", callback=_codes, metavar="CODES", help="Codes or prefixes to look for, instead of the default ones.")
+@click.option("--ignore", callback=_codes, metavar="CODES", help="Codes or prefixes to leave out.")
+@click.option("--extend-select", callback=_codes, metavar="CODES", help="Codes or prefixes to look for as well.")
 @click.option("--show-unresolved", is_flag=True, help="Also tell which calls could not be followed (ROM002).")
 @click.option("--output-format", type=click.Choice(OUTPUT_FORMATS), help="How findings are written.")
 @click.option("--statistics", is_flag=True, help="Count findings by rule instead of listing them.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from romancy_lint.config import Config, ConfigError
 
 if TYPE_CHECKING:
-    from pathspec import PathSpec
+    from pathspec import GitIgnoreSpec
 
 
 def discover(paths: list[Path], config: Config) -> list[Path]:
@@ -64,7 +64,7 @@ def excluded(path: Path, root: Path, patterns: tuple[str, ...]) -> bool:
     )
 
 
-def _gitignore(folder: Path) -> tuple[Path, PathSpec] | None:
+def _gitignore(folder: Path) -> tuple[Path, GitIgnoreSpec] | None:
     path = folder / ".gitignore"
     if not path.is_file():
         return None
@@ -73,11 +73,11 @@ def _gitignore(folder: Path) -> tuple[Path, PathSpec] | None:
     return folder, GitIgnoreSpec.from_lines(path.read_text(encoding="utf-8", errors="replace").splitlines())
 
 
-def _ignored(path: Path, is_dir: bool, specs: list[tuple[Path, PathSpec]]) -> bool:
+def _ignored(path: Path, is_dir: bool, specs: list[tuple[Path, GitIgnoreSpec]]) -> bool:
     """The closest `.gitignore` that has an opinion decides."""
     for folder, spec in reversed(specs):
         relative = path.relative_to(folder).as_posix() + ("/" if is_dir else "")
         verdict = spec.check_file(relative).include
         if verdict is not None:
-            return verdict
+            return bool(verdict)
     return False

@@ -80,7 +80,8 @@ def _attempt(text: str, findings: list[Finding]) -> tuple[str, list[Finding]] | 
         source = Source(text, "<fix>")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    chosen, taken = [], []
+    chosen: list[Finding] = []
+    taken: list[tuple[int, int, str]] = []
     edits: set[tuple[int, int, str]] = set()
     for finding in findings:
         assert finding.fix is not None

@@ -107,6 +107,12 @@ class Calls(Expressions):
     # -- methods of builtin values ---------------------------------------------------------------------------------
     def _method(self, base: Value, name: str, node: ast.Call) -> Value | None:
         """What a method of a builtin value or call object is; None when attributes say it."""
+        if isinstance(base, Choice):
+            for option in base.options:
+                self._mutation(option, strip(option), name, node)
+                if isinstance(strip(option), SetValue) and name == "pop":
+                    self.fire("unordered", strip(option), node, "pop")
+            return None
         inner = strip(base)
         if isinstance(inner, Durable) and name in CALL_METHODS:
             self._arguments(node)
@@ -377,8 +383,9 @@ class Calls(Expressions):
     def _iterator(self, name: str, node: ast.expr, arguments: list[Value]) -> Value:
         if name in ("builtins.map", "builtins.filter"):
             return Iterator(self._mapped(name, node, arguments))
-        inner = strip(arguments[0]) if arguments else UNKNOWN
-        unordered = isinstance(inner, SetValue) and name == "builtins.iter"
+        inner = arguments[0] if arguments else UNKNOWN
+        has_set = any(isinstance(strip(option), SetValue) for option in options(inner))
+        unordered = has_set and name == "builtins.iter"
         return Iterator(self.item_of(inner) if name != "builtins.zip" else UNKNOWN, unordered=unordered)
 
     def _mapped(self, name: str, node: ast.expr, arguments: list[Value]) -> Value:
@@ -463,6 +470,8 @@ class Calls(Expressions):
                 return Instance("contextlib.AbstractContextManager")
             operations = walk.operations if walk.finished else None
             return Generator(node, function.node, operations, walk.returns)
+        if isinstance(walk.returns, Unknown) and function.node.returns is not None:
+            return self.engine.resolver.annotation(function.node.module, function.node.returns)
         return _rooted(walk.returns, node)
 
     def _defaults(self, function: Function, bound: dict[str, Value]) -> None:

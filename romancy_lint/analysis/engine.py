@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from romancy_lint.analysis.model import ClassNode, FunctionNode, Module, declares_flow
 from romancy_lint.analysis.mutation import Mutations
@@ -296,7 +296,8 @@ class Engine:
         for module in modules:
             frame = self.import_frame(module)
             for rule in self.listeners("checked", "workflow"):
-                rule.checked(frame, module)
+                checked: Any = rule
+                checked.checked(frame, module)
                 self.workflows.setdefault(FunctionNode(module, _EMPTY), frame.walk)
         return self._findings()
 
@@ -468,5 +469,5 @@ def _holds_decorated(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     )
 
 
-_EMPTY = ast.parse("lambda: None", mode="eval").body
-assert isinstance(_EMPTY, ast.Lambda)
+#: Stands for what has findings of its own but is no function: a module, a decorated class.
+_EMPTY = ast.Lambda(ast.parse("lambda: None", mode="eval").body.args, ast.Constant(None))  # type: ignore[attr-defined]

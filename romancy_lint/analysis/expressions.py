@@ -184,7 +184,8 @@ class Expressions(Frame):
             self.engine.resolver.class_attribute(child, name, Object(child)) or UNKNOWN
             for child in self.engine.subclasses(base.node)
         ]
-        return [value for value in several if isinstance(value, Function) and not is_abstract(value.node.node)][:4]
+        concrete: list[Value] = [v for v in several if isinstance(v, Function) and not is_abstract(v.node.node)]
+        return concrete[:4]
 
     def implicit(self, value: Value, method: str, node: ast.expr, *arguments: Value) -> Value:
         """Calls a special method of an object of the project."""
@@ -422,7 +423,7 @@ class Expressions(Frame):
         return self.item_of(value)
 
     def item_of(self, value: Value) -> Value:
-        items = []
+        items: list[Value] = []
         for option in options(value):
             match strip(option):
                 case Container(kind="dict"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterator as Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from romancy_lint.analysis.model import Binding, ClassNode, FunctionNode, Marks, Module, is_type_checking
@@ -55,19 +56,27 @@ class Resolver:
         if name in module.values and not types:
             return module.values[name]
         bindings = [b for b in module.bindings.get(name, ()) if types or not b.type_only]
+        last = max((getattr(b.node, "lineno", 0) for b in bindings), default=0)
+        if any(star.lineno > last for star in module.stars):
+            found = self._from_stars(module, name, last)
+            if found is not None or not bindings:
+                module.values[name] = found
+                return found
         if not bindings:
-            found = self._from_stars(module, name)
-            module.values[name] = found
-            return found
+            module.values[name] = None
+            return None
         module.values[name] = UNKNOWN
         value = self._binding_value(module, name, bindings)
         module.values[name] = value
         return value
 
-    def _from_stars(self, module: Module, name: str) -> Value | None:
-        if name.startswith("__") or (not module.stars):
+    def _from_stars(self, module: Module, name: str, after: int) -> Value | None:
+        """What the last `import *` below a line brings under a name."""
+        if name.startswith("__"):
             return None
-        for statement in reversed(module.stars):
+        for statement in sorted(module.stars, key=lambda star: -star.lineno):
+            if statement.lineno <= after:
+                break
             base = ("." * statement.level) + (statement.module or "")
             target = self.import_module(module, base)
             if isinstance(target, ModuleValue):
@@ -75,7 +84,7 @@ class Resolver:
                     found = self.module_name(target.module, name)
                     if found is not None:
                         return found
-            elif isinstance(target, External) and star_exports(target.name, name):
+            elif isinstance(target, External) and star_exports(target.name, name, sure=after > 0):
                 return self.external(f"{target.name}.{name}")
         return None
 
@@ -153,7 +162,7 @@ class Resolver:
             return ModuleValue(loaded) if loaded else UNKNOWN
         return UNKNOWN if dotted.startswith(".") else self.external(dotted)
 
-    def _find(self, module: Module, dotted: str) -> object:
+    def _find(self, module: Module, dotted: str) -> Path | None:
         level = len(dotted) - len(dotted.lstrip("."))
         return self.project.find(module.path, dotted.lstrip("."), level)
 
@@ -314,7 +323,7 @@ class Resolver:
         own = method.parameters[0].arg
         frame = None
         for part in own_nodes(method.body):
-            target = part.target if isinstance(part, ast.AnnAssign) else None
+            target: ast.expr | None = part.target if isinstance(part, ast.AnnAssign) else None
             if isinstance(part, ast.Assign) and len(part.targets) == 1:
                 target = part.targets[0]
             if not (isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name)):
@@ -426,7 +435,7 @@ def instance_of(value: Value) -> Value:
     return UNKNOWN
 
 
-def star_exports(module: str, name: str) -> bool:
+def star_exports(module: str, name: str, sure: bool = False) -> bool:
     """Whether `from module import *` of a standard module that the tables speak of would bind a name."""
     if name.startswith("_"):
         return False
@@ -435,7 +444,7 @@ def star_exports(module: str, name: str) -> bool:
         return name in PUBLIC
     for rows in (*CALLED.values(), *READ.values()):
         for row in rows:
-            if row == full or row.startswith(full + ".") or row == f"{module}.*":
+            if row == full or row.startswith(full + ".") or (row == f"{module}.*" and not sure):
                 return name not in BUILTINS or row == full
     return False
 

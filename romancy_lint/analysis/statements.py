@@ -132,9 +132,10 @@ class Statements(Calls):
         inner = strip(value)
         source = getattr(node, "value", None) or getattr(node, "iter", None) or node
         if len(elements) > 1 or isinstance(elements[0] if elements else None, ast.Starred):
-            if not isinstance(source, ast.stmt):
+            if isinstance(source, ast.expr):
                 self.unordered(value, source, "unpack")
-        self.misuse_unless_list(value, "unpacked", source)
+        if isinstance(source, ast.expr):
+            self.misuse_unless_list(value, "unpacked", source)
         items = inner.items if isinstance(inner, Container) and len(inner.items) == len(elements) else ()
         starred = any(isinstance(e, ast.Starred) for e in elements)
         for number, element in enumerate(elements):

@@ -158,11 +158,24 @@ def join(left: Value, right: Value) -> Value:
         return left
     if isinstance(left, Unknown):
         return right
+    blended = _blend(left, right)
+    if blended is not None:
+        return blended
     merged = list(options(left))
     merged += [value for value in options(right) if value not in merged]
     if len(merged) > 1:
         merged = [value for value in merged if not (isinstance(value, Constant) and value.value is None)]
     return merged[0] if len(merged) == 1 else Choice(tuple(merged[:_LIMIT]))
+
+
+def _blend(left: Value, right: Value) -> Value | None:
+    """Two sets or two lists are one, of either's elements."""
+    match left, right:
+        case SetValue(kind=kind), SetValue():
+            return SetValue(None, kind)
+        case Container(kind=kind, item=one), Container(kind=other, item=two) if kind == other:
+            return Container(kind, join(one, two))
+    return None
 
 
 def options(value: Value) -> tuple[Value, ...]:

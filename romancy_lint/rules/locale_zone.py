@@ -10,7 +10,7 @@ from romancy_lint.finding import Edit, Fix, Place
 from romancy_lint.rules.rule import ANYWHERE, Bad, Rule, expression
 
 if TYPE_CHECKING:
-    from romancy_lint.analysis.frame import Frame
+    from romancy_lint.analysis.expressions import Expressions as Frame
 
 
 def _utc(frame: Frame) -> tuple[str, tuple[str, ...]]:

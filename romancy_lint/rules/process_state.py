@@ -9,7 +9,7 @@ from romancy_lint.analysis.values import External, Instance, Value, strip
 from romancy_lint.rules.rule import Bad, Rule
 
 if TYPE_CHECKING:
-    from romancy_lint.analysis.frame import Frame
+    from romancy_lint.analysis.expressions import Expressions as Frame
 
 
 class ProcessState(Rule):

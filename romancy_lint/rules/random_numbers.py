@@ -9,7 +9,7 @@ from romancy_lint.finding import Fix
 from romancy_lint.rules.rule import ANYWHERE, Bad, Rule, expression
 
 if TYPE_CHECKING:
-    from romancy_lint.analysis.frame import Frame
+    from romancy_lint.analysis.expressions import Expressions as Frame
 
 #: What is the same on every run once it was given a seed.
 _SEEDED = frozenset(

@@ -19,8 +19,9 @@ def _asks(node: ast.expr) -> bool:
 
 def _commands(node: ast.If | ast.IfExp | ast.While) -> bool:
     """Whether a branch yields, or leaves before something that does."""
+    body: list[ast.stmt] | list[ast.expr]
     body = [node.body, node.orelse] if isinstance(node, ast.IfExp) else [*node.body, *node.orelse]
-    return any(isinstance(part, ast.Yield | ast.YieldFrom | ast.Return | ast.Raise) for part in own_nodes(body))  # type: ignore[arg-type]
+    return any(isinstance(part, ast.Yield | ast.YieldFrom | ast.Return | ast.Raise) for part in own_nodes(body))
 
 
 class ReplayBranch(Rule):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from romancy_lint.analysis.frame import Frame
+    from romancy_lint.analysis.expressions import Expressions as Frame
 
 #: Stands before every example: the names that examples use.
 PRELUDE = """\

@@ -19,10 +19,10 @@ def only_yields(body: list[ast.stmt]) -> bool:
     yielded: set[int] = set()
     for part in yields_in(body):
         yielded.update(id(inner) for inner in ast.walk(part) if isinstance(inner, ast.Call))
-    for part in own_nodes(body):
-        if isinstance(part, ast.Raise | ast.With | ast.FunctionDef | ast.Lambda | ast.Await):
+    for node in own_nodes(body):
+        if isinstance(node, ast.Raise | ast.With | ast.FunctionDef | ast.Lambda | ast.Await):
             return False
-        if isinstance(part, ast.Call) and id(part) not in yielded:
+        if isinstance(node, ast.Call) and id(node) not in yielded:
             return False
     for part in yields_in(body):
         call = part.value

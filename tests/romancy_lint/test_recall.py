@@ -317,7 +317,7 @@ def test_a_finding_stands_at_the_expression_once_with_the_chain():
     assert (finding.filename, finding.place.row, finding.place.column) == ("/nowhere/pricing.py", 7, 12)
     assert finding.workflow == "wf"
     assert [hop.function for hop in finding.chain] == ["wf", "price", "_rate", "time.time()"]
-    assert finding.message.endswith("[wf (main.py:12) -> price (pricing.py:3) -> _rate (pricing.py:6) -> time.time() (pricing.py:7)]")
+    assert finding.message.endswith("[wf (main.py:11) -> price (pricing.py:3) -> _rate (pricing.py:6) -> time.time() (pricing.py:7)]")
 
 
 def test_a_helper_three_modules_away_is_judged_by_who_calls_it():
