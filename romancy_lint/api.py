@@ -15,7 +15,7 @@ def check(paths: Iterable[str | Path], config: Config | None = None) -> list[Fin
     Without a `config`, the settings of the closest pyproject.toml hold. Raises `ConfigError` for a path that does not
     exist and for settings that cannot be followed.
     """
-    from romancy_lint.check import run
+    from romancy_lint.runner import run
     from romancy_lint.discovery import absolute, discover
 
     given = [Path(path) for path in paths]

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from romancy_lint.cache import Cache
-from romancy_lint.check import Report, run
+from romancy_lint.runner import Report, run
 from romancy_lint.config import Config, ConfigError
 from romancy_lint.discovery import absolute, discover
 from romancy_lint.finding import Finding

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from romancy_lint.rules.rule import Rule
 
 _CONTEXTS = 12
+_MANY = 5_000
 _DEPTH = 40
 _TRUSTED = re.compile(r"#\s*romancy:\s*deterministic\b")
 _DECORATORS = {f"{PACKAGE}.activity": "activity", f"{PACKAGE}.workflow": "workflow"}
@@ -67,6 +68,7 @@ class Engine:
         self._listeners: dict[tuple[str, str], list[Rule]] = {}
         self._frames: dict[Walk, Statements] = {}
         self._waiting: deque[tuple[Walk, Statements]] = deque()
+        self._walked = 0
         self._found: dict[FunctionNode, Function] = {}
         self._class_walks: dict[ClassNode, Walk] = {}
         self._envs: dict[Module, Env] = {}
@@ -156,13 +158,14 @@ class Engine:
         """The walk of a function with these arguments, made if there is none."""
         node = function.node
         key = self._key(function, bound)
-        if key not in node.contexts and len(node.contexts) >= _CONTEXTS:
-            bound = {}
-            key = self._key(Function(node, function.env), bound)
+        if key not in node.contexts and self._is_crowded(node):
+            bound, key = {}, None
+            function = Function(node, function.env, function.bound if node.owner is None else None)
         if key in node.contexts:
             known: Walk = node.contexts[key]
             return known
         walk = Walk(node, node.module, "workflow")
+        self._walked += 1
         node.contexts[key] = walk
         env = Env(node.scope[0], function.env or self.module_env(node.module))
         self._declare(node, env)
@@ -170,6 +173,11 @@ class Engine:
         self._bind_self(function, env)
         self._run_or_wait(walk, Statements(self, walk, env, depth))
         return walk
+
+    def _is_crowded(self, node: FunctionNode) -> bool:
+        """Whether a function was walked for enough different arguments; large programs get fewer."""
+        limit = _CONTEXTS if self._walked < _MANY else _CONTEXTS // 4 if self._walked < 4 * _MANY else 1
+        return len(node.contexts) >= limit
 
     def _key(self, function: Function, bound: dict[str, Value]) -> object:
         told = tuple(sorted(((n, v) for n, v in bound.items() if _matters(v)), key=lambda pair: pair[0]))
@@ -435,19 +443,26 @@ class Engine:
         fix = fact.fix
         if fix is None or fact.outside is None or fix.applicability == "unsafe":
             return fix
-        if self._called_outside(fact.outside):
+        if fact.outside.name in self._outside_names:
             return Fix("unsafe", fix.message, fix.edits, fix.imports)
         return fix
 
-    def _called_outside(self, node: FunctionNode) -> bool:
-        inside = {id(part) for n in self._reached_nodes for part in ast.walk(n.node)}
-        own = {id(part) for part in ast.walk(node.node)}
-        for module in self.project.modules.values():
-            for part in ast.walk(module.source.tree) if module else ():
-                if isinstance(part, ast.Name | ast.Attribute) and id(part) not in inside | own:
-                    if (part.id if isinstance(part, ast.Name) else part.attr) == node.name:
-                        return True
-        return False
+    @cached_property
+    def _outside_names(self) -> set[str]:
+        """Every name that code mentions which no workflow reaches."""
+        inside = {id(node.node) for node in self._reached_nodes}
+        todo: list[ast.AST] = [module.source.tree for module in self.project.modules.values() if module]
+        found: set[str] = set()
+        while todo:
+            part = todo.pop()
+            if id(part) in inside:
+                continue
+            if isinstance(part, ast.Name):
+                found.add(part.id)
+            elif isinstance(part, ast.Attribute):
+                found.add(part.attr)
+            todo.extend(ast.iter_child_nodes(part))
+        return found
 
     @cached_property
     def _reached_nodes(self) -> set[FunctionNode]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from romancy_lint.check import run
+from romancy_lint.runner import run
 from romancy_lint.config import Config
 from romancy_lint.finding import Finding
 from romancy_lint.fixes import fix_files
