@@ -15,8 +15,8 @@ def check(paths: Iterable[str | Path], config: Config | None = None) -> list[Fin
     Without a `config`, the settings of the closest pyproject.toml hold. Raises `ConfigError` for a path that does not
     exist and for settings that cannot be followed.
     """
-    from romancy_lint.runner import run
     from romancy_lint.discovery import absolute, discover
+    from romancy_lint.runner import run
 
     given = [Path(path) for path in paths]
     if config is None:

@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from romancy_lint.cache import Cache
-from romancy_lint.runner import Report, run
 from romancy_lint.config import Config, ConfigError
 from romancy_lint.discovery import absolute, discover
 from romancy_lint.finding import Finding
 from romancy_lint.report import FORMATS
+from romancy_lint.runner import Report, run
 from romancy_lint.source import DecodeError, decode
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from romancy_lint.runner import Report, run
 from romancy_lint.config import Config
 from romancy_lint.finding import Edit, Finding, Fix
 from romancy_lint.project import shown
+from romancy_lint.runner import Report, run
 from romancy_lint.source import Source, decode, encode
 
 _ROUNDS = 20

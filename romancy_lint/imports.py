@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
+from romancy_lint.analysis.scope import every_statement
 from romancy_lint.project import Project
-
-
-def statements(body: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
-    """The import statements of a module, those in functions and branches included."""
-    todo: list[ast.stmt] = list(body)
-    while todo:
-        statement = todo.pop()
-        if isinstance(statement, ast.Import | ast.ImportFrom):
-            yield statement
-            continue
-        for name in ("body", "orelse", "finalbody"):
-            todo.extend(getattr(statement, name, ()))
-        for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
-            todo.extend(part.body)
 
 
 def imported_names(tree: ast.Module) -> list[tuple[int, str]]:
     """The dotted names that a module may import, with the level of relative ones."""
     found: dict[tuple[int, str], None] = {}
-    for node in statements(tree.body):
+    for node in every_statement(tree.body):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 parts = alias.name.split(".")
                 found.update(((0, ".".join(parts[: n + 1])), None) for n in range(len(parts)))
-        else:
+        elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             parts = base.split(".") if base else []
             found.update(((node.level, ".".join(parts[: n + 1])), None) for n in range(len(parts)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from romancy_lint.analysis.model import ClassNode, FunctionNode, Module, declares_flow
 from romancy_lint.analysis.mutation import Mutations
 from romancy_lint.analysis.resolve import Resolver
-from romancy_lint.analysis.scope import Env
+from romancy_lint.analysis.scope import Env, children, every_statement
 from romancy_lint.analysis.statements import Statements
 from romancy_lint.analysis.values import (
     UNKNOWN,
@@ -69,6 +69,7 @@ class Engine:
         self._frames: dict[Walk, Statements] = {}
         self._waiting: deque[tuple[Walk, Statements]] = deque()
         self._walked = 0
+        self._names: dict[object, list[FunctionNode]] | None = None
         self._found: dict[FunctionNode, Function] = {}
         self._class_walks: dict[ClassNode, Walk] = {}
         self._envs: dict[Module, Env] = {}
@@ -278,6 +279,17 @@ class Engine:
             self._closures[module] = closure(self.project, module.path, self._imported)
         return other.path in self._closures[module]
 
+    def workflow_names(self, named: Callable[[FunctionNode], str | None]) -> dict[object, list[FunctionNode]]:
+        """The workflows of each module, and those of each name."""
+        if self._names is None:
+            self._names = {}
+            for node in list(self.workflows):
+                name = named(node)
+                if name is not None:
+                    self._names.setdefault(name, []).append(node)
+                    self._names.setdefault(node.module, []).append(node)
+        return self._names
+
     @cached_property
     def mutations(self) -> Mutations:
         """Who rebinds or mutates module-level variables."""
@@ -314,7 +326,7 @@ class Engine:
         for name, bindings in module.bindings.items():
             for binding in bindings:
                 self._collect_binding(module, frame, name, binding.node, binding.value)
-        for part in ast.walk(module.source.tree):
+        for part in every_statement(module.source.tree.body):
             if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) and _holds_decorated(part):
                 self._enter_quietly(module, part)
 
@@ -461,7 +473,7 @@ class Engine:
                 found.add(part.id)
             elif isinstance(part, ast.Attribute):
                 found.add(part.attr)
-            todo.extend(ast.iter_child_nodes(part))
+            todo += children(part)
         return found
 
     @cached_property
@@ -478,9 +490,8 @@ def _matters(value: Value) -> bool:
 
 def _holds_decorated(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any(
-        isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) and part is not node and part.decorator_list
-        for statement in node.body
-        for part in ast.walk(statement)
+        isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) and part.decorator_list
+        for part in every_statement(node.body)
     )
 
 

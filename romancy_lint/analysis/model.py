@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from romancy_lint.analysis.scope import bound_names, own_nodes, parameters, yields_in
+from romancy_lint.analysis.scope import bound_names, children, every_statement, own_nodes, parameters, sorted_yields
 from romancy_lint.analysis.values import UNKNOWN, Value
 from romancy_lint.source import Source
 
@@ -53,7 +53,10 @@ class Module:
     @cached_property
     def stars(self) -> list[ast.ImportFrom]:
         """`from x import *` statements at the top level."""
-        return [n for n in own_nodes(self.source.tree.body) if isinstance(n, ast.ImportFrom) and n.names[0].name == "*"]
+        if "*" not in self.source.text:
+            return []
+        body = every_statement(self.source.tree.body)
+        return [n for n in body if isinstance(n, ast.ImportFrom) and n.names[0].name == "*"]
 
     def function(
         self, node: FunctionAst, owner: ClassNode | None = None, parent: FunctionNode | None = None
@@ -214,6 +217,11 @@ class FunctionNode:
     def body(self) -> list[ast.stmt] | list[ast.expr]:
         return [self.node.body] if isinstance(self.node, ast.Lambda) else self.node.body
 
+    @cached_property
+    def own(self) -> list[ast.AST]:
+        """The nodes of the body, without those of nested functions."""
+        return list(own_nodes(self.body))
+
     @property
     def is_async(self) -> bool:
         return isinstance(self.node, ast.AsyncFunctionDef)
@@ -229,13 +237,13 @@ class FunctionNode:
     @cached_property
     def scope(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
         """The names that are local, declared global, and declared nonlocal."""
-        bound, global_, nonlocal_ = bound_names(self.body)
+        bound, global_, nonlocal_ = bound_names(self.own)
         bound.update(p.arg for p in self.parameters)
         return frozenset(bound), frozenset(global_), frozenset(nonlocal_)
 
     @cached_property
     def yields(self) -> list[ast.Yield | ast.YieldFrom]:
-        return yields_in(self.body)
+        return sorted_yields(self.own)
 
     @property
     def is_generator(self) -> bool:
@@ -248,7 +256,7 @@ class FunctionNode:
         found: dict[ast.AST, ast.AST] = {}
         while todo:
             node = todo.pop()
-            for child in ast.iter_child_nodes(node):
+            for child in children(node):
                 found[child] = node
                 todo.append(child)
         return found

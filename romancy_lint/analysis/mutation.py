@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from romancy_lint.analysis.model import Module
-from romancy_lint.analysis.scope import bound_names
+from romancy_lint.analysis.scope import bound_names, own_nodes
 from romancy_lint.analysis.values import ModuleValue
 from romancy_lint.names.types import MUTATORS
 
@@ -38,13 +39,14 @@ class Mutations:
         """A function that is only called while modules are imported (a registering decorator) changes nothing later."""
         if node.name in self._called:
             return True
-        used_on_top = any(
-            isinstance(part, ast.Name) and part.id == node.name
-            for m in self._engine.project.modules.values()
-            if m is not None
-            for part in _top_level(m.source.tree.body)
-        )
-        return not used_on_top
+        return node.name not in self._top_names
+
+    @cached_property
+    def _top_names(self) -> set[str]:
+        """The names that run while modules are imported."""
+        modules = [module for module in self._engine.project.modules.values() if module is not None]
+        parts = (part for module in modules for part in _top_level(module.source.tree.body))
+        return {part.id for part in parts if isinstance(part, ast.Name)}
 
     def _module(self, module: Module) -> None:
         for node in ast.walk(module.source.tree):
@@ -53,11 +55,9 @@ class Mutations:
 
     def _function(self, module: Module, node: Functions) -> None:
         local: set[str] | None = None
-        declared: set[str] = set()
         for part in ast.walk(node):
             match part:
                 case ast.Global(names=names):
-                    declared.update(names)
                     for name in names:
                         self._note(module, name, module, node)
                 case ast.Call(func=ast.Name(id=name)):
@@ -77,7 +77,7 @@ class Mutations:
         match owner:
             case ast.Name(id=name) if name in module.bindings:
                 if local is None:
-                    local = bound_names(node.body)[0] | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+                    local = bound_names(own_nodes(node.body))[0] | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
                 if name not in local:
                     self._note_named(module, name, node)
             case ast.Attribute(value=ast.Name(id=name), attr=attr) if name in module.bindings:
@@ -100,8 +100,6 @@ class Mutations:
 
 def _top_level(body: list[ast.stmt]) -> list[ast.AST]:
     """What runs while a module is imported: statements, decorators; not the bodies of functions."""
-    from romancy_lint.analysis.scope import own_nodes
-
     found: list[ast.AST] = []
     for part in own_nodes(body):
         found.append(part)

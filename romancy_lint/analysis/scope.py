@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from romancy_lint.analysis.values import Value
 
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_SCOPES = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef})
+_LEAVES = frozenset({ast.Name, ast.Constant, ast.Load, ast.Store, ast.Pass})
 
 
 class Env:
@@ -29,16 +29,39 @@ class Env:
         return env
 
 
-def own_nodes(body: list[ast.stmt] | list[ast.expr]) -> Iterator[ast.AST]:
+def children(node: ast.AST) -> list[ast.AST]:
+    """What `ast.iter_child_nodes` yields, in a third of its time."""
+    found: list[ast.AST] = []
+    for value in node.__dict__.values():
+        if isinstance(value, ast.AST):
+            found.append(value)
+        elif isinstance(value, list):
+            found += [part for part in value if isinstance(part, ast.AST)]
+    return found
+
+
+def own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """Every node that belongs to this scope itself: nested functions and classes are yielded, not entered."""
     todo: list[ast.AST] = list(body)
     while todo:
         node = todo.pop()
         yield node
-        if isinstance(node, _SCOPES):
-            todo.extend(_outside(node))
-        else:
-            todo.extend(ast.iter_child_nodes(node))
+        kind = type(node)
+        if kind in _LEAVES:
+            continue
+        todo += _outside(node) if kind in _SCOPES else children(node)
+
+
+def every_statement(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Every statement of a module, in functions, classes and branches as well."""
+    todo = list(body)
+    while todo:
+        statement = todo.pop()
+        yield statement
+        for name in ("body", "orelse", "finalbody"):
+            todo.extend(getattr(statement, name, ()))
+        for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+            todo.extend(part.body)
 
 
 def _outside(node: ast.AST) -> list[ast.AST]:
@@ -52,27 +75,35 @@ def _outside(node: ast.AST) -> list[ast.AST]:
     return outside
 
 
-def bound_names(body: list[ast.stmt] | list[ast.expr]) -> tuple[set[str], set[str], set[str]]:
-    """The names a body binds, and those it declares `global` and `nonlocal`."""
+_BINDING = (
+    ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.ExceptHandler
+    | ast.MatchAs | ast.MatchStar | ast.MatchMapping | ast.Global | ast.Nonlocal
+)  # fmt: skip
+
+
+def bound_names(nodes: Iterable[ast.AST]) -> tuple[set[str], set[str], set[str]]:
+    """The names that the nodes of a scope bind, and those that they declare `global` and `nonlocal`."""
     bound: set[str] = set()
     global_: set[str] = set()
     nonlocal_: set[str] = set()
-    for node in own_nodes(body):
+    for node in nodes:
+        if isinstance(node, ast.Name):
+            if not isinstance(node.ctx, ast.Load):
+                bound.add(node.id)
+            continue
+        if not isinstance(node, _BINDING):
+            continue
         match node:
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                bound.add(name)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                bound.add(name)
             case ast.Import(names=names) | ast.ImportFrom(names=names):
                 bound.update((a.asname or a.name.partition(".")[0]) for a in names)
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                bound.add(name)
-            case ast.MatchMapping(rest=str(name)):
-                bound.add(name)
             case ast.Global(names=declared):
                 global_.update(declared)
             case ast.Nonlocal(names=declared):
                 nonlocal_.update(declared)
+            case ast.MatchMapping(rest=str(name)):
+                bound.add(name)
+            case _ if getattr(node, "name", None):
+                bound.add(node.name)  # type: ignore[union-attr]
     return bound - global_ - nonlocal_, global_, nonlocal_
 
 
@@ -85,7 +116,11 @@ def parameters(arguments: ast.arguments) -> list[ast.arg]:
     return every
 
 
-def yields_in(body: list[ast.stmt] | list[ast.expr]) -> list[ast.Yield | ast.YieldFrom]:
+def yields_in(body: Iterable[ast.AST]) -> list[ast.Yield | ast.YieldFrom]:
     """The yields of a scope in the order of the text; those in comprehensions included."""
-    found = [node for node in own_nodes(body) if isinstance(node, ast.Yield | ast.YieldFrom)]
+    return sorted_yields(own_nodes(body))
+
+
+def sorted_yields(nodes: Iterable[ast.AST]) -> list[ast.Yield | ast.YieldFrom]:
+    found = [node for node in nodes if isinstance(node, ast.Yield | ast.YieldFrom)]
     return sorted(found, key=lambda node: (node.lineno, node.col_offset))

@@ -58,13 +58,10 @@ def two(ctx: Context):  # bad
     )
 
     def checked(self, frame: Frame, module: Module) -> None:
-        own = [node for node in frame.engine.workflows if node.module is module and named(node)]
-        if not own:
-            return
-        others = [node for node in frame.engine.workflows if named(node) and frame.engine.imports(module, node.module)]
-        for node in own:
-            for other in others:
-                if other is not node and named(other) == named(node) and _after(node, other):
+        by_name = frame.engine.workflow_names(named)
+        for node in by_name.get(module, []):
+            for other in by_name.get(named(node), []):
+                if other is not node and _after(node, other) and frame.engine.imports(module, other.module):
                     there = f"{other.module.filename.rpartition('/')[2]}:{other.node.lineno}"
                     self._report(frame, node, f"workflow `{named(node)}` {self.why} (the other is in {there})")
 

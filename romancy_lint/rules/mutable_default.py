@@ -6,7 +6,6 @@ import ast
 from typing import TYPE_CHECKING
 
 from romancy_lint.analysis.model import FunctionNode
-from romancy_lint.analysis.scope import own_nodes
 from romancy_lint.finding import Fix
 from romancy_lint.names.types import MUTATORS
 from romancy_lint.rules.rule import Bad, Rule
@@ -33,7 +32,7 @@ def is_mutable(node: ast.expr) -> bool:
 
 def changes(node: FunctionNode, name: str) -> bool:
     """Whether a function changes a parameter, stores it or hands it on; reading it is fine."""
-    for part in own_nodes(node.body):
+    for part in node.own:
         match part:
             case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=attr)) if owner == name:
                 if attr in MUTATES:

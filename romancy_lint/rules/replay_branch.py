@@ -49,6 +49,8 @@ def wf(ctx: Context):
     )
 
     def entered(self, frame: Frame, node: FunctionNode) -> None:
-        for part in own_nodes(node.body):
+        if "is_replaying" not in node.module.source.text:
+            return
+        for part in node.own:
             if isinstance(part, ast.If | ast.IfExp | ast.While) and _asks(part.test) and _commands(part):
                 frame.report(self, part.test, f"`is_replaying` {self.why}")

@@ -6,7 +6,6 @@ import ast
 from typing import TYPE_CHECKING
 
 from romancy_lint.analysis.model import FunctionNode
-from romancy_lint.analysis.scope import own_nodes
 from romancy_lint.analysis.values import Container, Generator, Iterator, Value, strip
 from romancy_lint.finding import Fix
 from romancy_lint.rules.rule import Bad, Rule
@@ -74,7 +73,7 @@ def wf(ctx: Context, rows: list[int]):
     def left(self, frame: Frame, node: FunctionNode) -> None:
         if not node.is_generator:
             return
-        for part in own_nodes(node.body):
+        for part in node.own:
             if isinstance(part, ast.Raise) and part.exc is not None and not _guarded(frame, part):
                 call = part.exc
                 name = call.func if isinstance(call, ast.Call) else call

@@ -40,7 +40,7 @@ def wf(ctx: Context):
     )
 
     def entered(self, frame: Frame, node: FunctionNode) -> None:
-        for part in own_nodes(node.body):
+        for part in node.own:
             if isinstance(part, ast.While) and isinstance(part.test, ast.Constant) and part.test.value:
                 inner = list(own_nodes(part.body))
                 leaves = any(isinstance(p, ast.Break | ast.Return | ast.Raise) for p in inner)

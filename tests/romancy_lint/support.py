@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from romancy_lint.runner import run
 from romancy_lint.config import Config
 from romancy_lint.finding import Finding
 from romancy_lint.fixes import fix_files
+from romancy_lint.runner import run
 
 ROOT = Path("/nowhere")
 
