@@ -102,8 +102,9 @@ def bound_names(nodes: Iterable[ast.AST]) -> tuple[set[str], set[str], set[str]]
                 nonlocal_.update(declared)
             case ast.MatchMapping(rest=str(name)):
                 bound.add(name)
-            case _ if getattr(node, "name", None):
-                bound.add(node.name)  # type: ignore[union-attr]
+            case _:
+                name = getattr(node, "name", None)
+                bound.update([name] if name else [])
     return bound - global_ - nonlocal_, global_, nonlocal_
 
 
