@@ -37,7 +37,7 @@ class _Group(click.Group):
             _fail(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
-        except Exception as error:  # noqa: BLE001 - a crash must not look like success
+        except Exception as error:
             if os.environ.get("ROMANCY_LINT_TRACEBACK"):
                 raise
             _fail(f"internal error: {type(error).__name__}: {error} (set ROMANCY_LINT_TRACEBACK=1 for details)")
@@ -57,10 +57,14 @@ def main() -> None:
 @main.command()
 @click.argument("paths", nargs=-1)
 @click.option("--fix", "do_fix", is_flag=True, help="Apply safe fixes.")
-@click.option("--unsafe-fixes", is_flag=True, help="With --fix or --diff: also those that running instances may notice.")
+@click.option(
+    "--unsafe-fixes", is_flag=True, help="With --fix or --diff: also those that running instances may notice."
+)
 @click.option("--diff", "show_diff", is_flag=True, help="Show what fixes would change; write nothing.")
 @click.option("--fix-only", is_flag=True, help="Apply fixes, do not report what is left.")
-@click.option("--select", callback=_codes, metavar="CODES", help="Codes or prefixes to look for, instead of the default ones.")
+@click.option(
+    "--select", callback=_codes, metavar="CODES", help="Codes or prefixes to look for, instead of the default ones."
+)
 @click.option("--ignore", callback=_codes, metavar="CODES", help="Codes or prefixes to leave out.")
 @click.option("--extend-select", callback=_codes, metavar="CODES", help="Codes or prefixes to look for as well.")
 @click.option("--show-unresolved", is_flag=True, help="Also tell which calls could not be followed (ROM002).")

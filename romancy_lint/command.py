@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from romancy_lint.discovery import absolute, discover
 from romancy_lint.finding import Finding
 from romancy_lint.report import FORMATS
 from romancy_lint.runner import Report, run
-from romancy_lint.source import DecodeError, decode
+from romancy_lint.source import DecodeError, decode, encode
 
 
 class Command:
@@ -135,20 +136,36 @@ class Command:
 
 
 def silenced(data: bytes, findings: list[Finding], reason: str) -> bytes:
-    """The file with a comment on the line of every finding."""
-    from romancy_lint.source import encode
-
+    """The file with a comment on the line of every finding; where none can stand, the file says it at its top."""
     text, encoding = decode(data)
+    tree = ast.dump(ast.parse(text))
     lines = text.splitlines(keepends=True)
-    codes: dict[int, set[str]] = {}
+    codes: dict[tuple[int, int], set[str]] = {}
     for finding in findings:
-        row = finding.place.row
-        end = finding.place.end_row
-        # A comment cannot stand inside of a string or after a backslash: the end of the finding is tried instead.
-        codes.setdefault(end if lines[row - 1].rstrip().endswith("\\") else row, set()).add(finding.code)
-    for row, several in codes.items():
-        line = lines[row - 1]
-        body = line.rstrip("\r\n")
-        comment = f"  # romancy: ignore[{', '.join(sorted(several))}] {reason}"
-        lines[row - 1] = body + comment + line[len(body) :]
-    return encode("".join(lines), encoding)
+        codes.setdefault((finding.place.row, finding.place.end_row), set()).add(finding.code)
+    homeless: set[str] = set()
+    for (row, end), several in sorted(codes.items()):
+        for candidate in (row, end):
+            changed = _commented(lines, candidate, f"ignore[{', '.join(sorted(several))}] {reason}")
+            if _dumped("".join(changed)) == tree:
+                lines = changed
+                break
+        else:
+            homeless |= several
+    newline = "\r\n" if "\r\n" in text else "\n"
+    top = f"# romancy: ignore-file[{', '.join(sorted(homeless))}] {reason}{newline}" if homeless else ""
+    at = next((n for n, line in enumerate(lines) if not line.startswith(("#!", "# -*-"))), 0)
+    return encode("".join([*lines[:at], top, *lines[at:]]), encoding)
+
+
+def _commented(lines: list[str], row: int, comment: str) -> list[str]:
+    line = lines[row - 1]
+    body = line.rstrip("\r\n")
+    return [*lines[: row - 1], f"{body}  # romancy: {comment}{line[len(body) :]}", *lines[row:]]
+
+
+def _dumped(text: str) -> str | None:
+    try:
+        return ast.dump(ast.parse(text))
+    except (SyntaxError, ValueError):
+        return None

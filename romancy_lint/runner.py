@@ -45,7 +45,12 @@ class Group:
 
 
 def run(
-    files: list[Path], config: Config, *, cache: Cache | None = None, jobs: int = 1, texts: dict[Path, bytes] | None = None
+    files: list[Path],
+    config: Config,
+    *,
+    cache: Cache | None = None,
+    jobs: int = 1,
+    texts: dict[Path, bytes] | None = None,
 ) -> Report:
     """Checks files; the same findings in the same order for every number of jobs."""
     return with_room(lambda: _run(files, config, cache or Cache(None), jobs, texts))
@@ -59,7 +64,7 @@ def with_room(work: Callable[[], T]) -> T:
     def body() -> None:
         try:
             result.append(work())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller below
+        except BaseException as error:
             failure.append(error)
 
     collected = gc.isenabled()

@@ -78,9 +78,7 @@ def _codes(text: str | None) -> tuple[str, ...]:
     return tuple(code.upper() for code in re.split(r"[\s,]+", text or "") if code)
 
 
-def apply(
-    findings: Iterable[Finding], text_of: dict[str, str], on: frozenset[str]
-) -> tuple[list[Finding], int]:
+def apply(findings: Iterable[Finding], text_of: dict[str, str], on: frozenset[str]) -> tuple[list[Finding], int]:
     """The findings that no comment silences, with those about the comments themselves, and the number silenced."""
     by_file = {filename: comments(text) for filename, text in text_of.items()}
     kept = [f for f in findings if not any([c.silences(f) for c in by_file.get(f.filename, [])])]

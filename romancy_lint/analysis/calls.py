@@ -44,10 +44,10 @@ from romancy_lint.names.types import (
     RETURNS,
 )
 
-_SET_RESULTS = frozenset("union intersection difference symmetric_difference copy".split())
+_SET_RESULTS = frozenset(["union", "intersection", "difference", "symmetric_difference", "copy"])
 _COMPUTING = frozenset(
     f"builtins.{n}"
-    for n in "print len str repr int float bool sum abs round format sorted any all max min bytes hash ord".split()
+    for n in ["print", "len", "str", "repr", "int", "float", "bool", "sum", "abs", "round", "format", "sorted", "any", "all", "max", "min", "bytes", "hash", "ord"]
 ) | {"json.dumps"}
 _DRIVING = frozenset({"builtins.list", "builtins.tuple", "builtins.next", "builtins.set", "builtins.dict"})
 _PASSING = frozenset({"builtins.list", "builtins.tuple", "builtins.iter"})

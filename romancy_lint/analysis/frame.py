@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import ast
+import sys
 from typing import TYPE_CHECKING, Any
 
 from romancy_lint.analysis.model import FunctionNode, Module
 from romancy_lint.analysis.scope import Env
-from romancy_lint.analysis.values import Durable, Generator, Instance, Value, options, strip
+from romancy_lint.analysis.values import (
+    Container,
+    Durable,
+    External,
+    Generator,
+    Instance,
+    Iterator,
+    Value,
+    options,
+    strip,
+)
 from romancy_lint.analysis.walk import Fact, Walk
 from romancy_lint.finding import Edit, Fix, Place
 from romancy_lint.names.language import CONTEXT, PACKAGE
@@ -66,6 +77,8 @@ class Frame:
     ) -> None:
         """As `report`, for a node of another module."""
         place = module.source.place(node)
+        if fix is not None and not _reads_back(module, node):
+            fix = None
         outside = self.function if fix is not None and f"{PACKAGE}:Context" in fix.imports else None
         fact = Fact(rule.code, place, message, module, fix, expression, outside)
         self.walk.facts.setdefault((rule.code, place), fact)
@@ -102,8 +115,6 @@ class Frame:
 
     def spelling(self, name: str) -> tuple[str, tuple[str, ...]]:
         """How this module says a name of romancy, and what has to be imported for it."""
-        from romancy_lint.analysis.values import External
-
         for bound in self.module.bindings:
             value = self.engine.resolver.module_name(self.module, bound)
             if value == External(f"{PACKAGE}.{name}"):
@@ -143,9 +154,18 @@ class Frame:
                 self.fire("misused", option, how, node)
 
 
-def _inside(value: Value) -> tuple[Value, ...]:
-    from romancy_lint.analysis.values import Container, Iterator
+def _reads_back(module: Module, node: ast.AST) -> bool:
+    """Whether the text at the place of an expression is that expression: inside of f-strings, old parsers err."""
+    if sys.version_info >= (3, 12) or not isinstance(node, ast.expr):
+        return True
+    try:
+        found = ast.parse(f"({module.source.read(node)}\n)", mode="eval").body
+    except (SyntaxError, ValueError, IndexError):
+        return isinstance(node, ast.GeneratorExp | ast.Starred)
+    return ast.dump(found) == ast.dump(node)
 
+
+def _inside(value: Value) -> tuple[Value, ...]:
     match value:
         case Container(item=item, items=items):
             return (item, *items)

@@ -77,7 +77,9 @@ class Mutations:
         match owner:
             case ast.Name(id=name) if name in module.bindings:
                 if local is None:
-                    local = bound_names(own_nodes(node.body))[0] | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+                    local = bound_names(own_nodes(node.body))[0] | {
+                        a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)
+                    }
                 if name not in local:
                     self._note_named(module, name, node)
             case ast.Attribute(value=ast.Name(id=name), attr=attr) if name in module.bindings:

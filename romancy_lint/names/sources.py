@@ -85,7 +85,12 @@ CALLED: dict[str, tuple[str, ...]] = {
         "environ.Env",
         "pydantic_settings.BaseSettings",
     ),
-    "ROM132": ("getopt.getopt", "getopt.gnu_getopt", "argparse.ArgumentParser.*", "!argparse.ArgumentParser.error"),
+    "ROM132": (
+        *_join(
+            "argparse.ArgumentParser", "parse_args parse_known_args parse_intermixed_args parse_known_intermixed_args"
+        ),
+        *_join("optparse.OptionParser", "parse_args"),
+    ),
     "ROM133": (
         *_join("os", "getpid getppid getcwd getcwdb cpu_count process_cpu_count getlogin uname getuid geteuid getgid"),
         *_join("os", "getegid getgroups getpgid getpgrp getsid getloadavg ttyname ctermid get_terminal_size sysconf"),
@@ -125,8 +130,7 @@ CALLED: dict[str, tuple[str, ...]] = {
         *_join("!gc", "disable enable freeze set_debug set_threshold unfreeze"),
         "weakref.*",
         *_join("sys", "getrefcount _getframe _current_frames getallocatedblocks getsizeof getrecursionlimit gettrace"),
-        *_join("sys", "getprofile getswitchinterval exc_info call_tracing _debugmallocstats"),
-        "!sys.exc_info",
+        *_join("sys", "getprofile getswitchinterval call_tracing _debugmallocstats"),
         "tracemalloc.*",
         *_join("inspect", "stack currentframe trace getouterframes getinnerframes"),
         *_join("traceback", "extract_stack format_stack print_stack walk_stack"),

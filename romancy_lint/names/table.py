@@ -60,7 +60,7 @@ def _prefixes(name: str) -> list[str]:
 
 def tables(
     nondeterministic: Mapping[str, str] = {},
-    deterministic: Iterable[str] = (),  # noqa: B006
+    deterministic: Iterable[str] = (),
 ) -> tuple[NameTable, NameTable]:
     """The tables of names flagged when called and when read; `nondeterministic` maps further names to codes."""
     called = {code: list(names) for code, names in CALLED.items()}

@@ -135,7 +135,7 @@ PURE_HIGHER_ORDER = frozenset(
 
 #: Builtins that consume an iterable without telling its order.
 ORDER_FREE = frozenset(
-    f"builtins.{name}" for name in "sorted len any all min max sum set frozenset bool isinstance type".split()
+    f"builtins.{name}" for name in ["sorted", "len", "any", "all", "min", "max", "sum", "set", "frozenset", "bool", "isinstance", "type"]
 ) | {"collections.Counter", "math.fsum", "copy.copy", "copy.deepcopy"}
 
 #: Builtins that hand the order of their argument on.
@@ -176,13 +176,13 @@ LEAKS = {
 }
 
 MUTATORS: dict[str, frozenset[str]] = {
-    "list": frozenset("append extend insert remove pop clear sort reverse".split()),
-    "dict": frozenset("update setdefault pop popitem clear".split()),
+    "list": frozenset(["append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse"]),
+    "dict": frozenset(["update", "setdefault", "pop", "popitem", "clear"]),
     "set": frozenset(
-        "add update discard remove pop clear intersection_update difference_update symmetric_difference_update".split()
+        ["add", "update", "discard", "remove", "pop", "clear", "intersection_update", "difference_update", "symmetric_difference_update"]
     ),
-    "deque": frozenset("append appendleft extend extendleft insert remove pop popleft clear rotate reverse".split()),
-    "any": frozenset("append extend appendleft setdefault insert".split()),
+    "deque": frozenset(["append", "appendleft", "extend", "extendleft", "insert", "remove", "pop", "popleft", "clear", "rotate", "reverse"]),
+    "any": frozenset(["append", "extend", "appendleft", "setdefault", "insert"]),
 }
 
 #: External classes whose instances are containers that can be mutated.

@@ -7,9 +7,7 @@ from romancy_lint.finding import Finding
 
 def concise(findings: list[Finding], texts: dict[str, str]) -> str:
     """One line a finding."""
-    return "".join(
-        f"{f.filename}:{f.place.row}:{f.place.column}: {f.code}{_mark(f)} {f.message}\n" for f in findings
-    )
+    return "".join(f"{f.filename}:{f.place.row}:{f.place.column}: {f.code}{_mark(f)} {f.message}\n" for f in findings)
 
 
 def full(findings: list[Finding], texts: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 _WIDER = {("int", "float"), ("int", "complex"), ("float", "complex"), ("bool", "int"), ("bool", "float")}
-_KNOWN = frozenset("int float complex bool str bytes list dict tuple set frozenset".split())
+_KNOWN = frozenset(["int", "float", "complex", "bool", "str", "bytes", "list", "dict", "tuple", "set", "frozenset"])
 
 
 def excludes(frame: Frame, declared: Value, actual: Value) -> bool:

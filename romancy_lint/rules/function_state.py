@@ -47,7 +47,7 @@ def wf(ctx: Context):
 
     def attribute_stored(self, frame: Frame, base: Value, target: ast.Attribute, node: ast.AST, value: Value) -> None:
         inner = strip(base)
-        if isinstance(inner, Function):
+        if isinstance(inner, Function) and inner.env is None:
             frame.report(self, node, f"`{inner.node.name}.{target.attr}` {self.why}")
         elif isinstance(inner, Instance) and inner.type == "threading.local":
             frame.report(self, node, f"`{target.attr}` of a thread local {self.why}")

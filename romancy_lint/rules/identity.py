@@ -19,6 +19,16 @@ def _is_number(frame: Frame, node: ast.expr) -> bool:
     return type_name(frame.quiet(node)) in ("builtins.int", "builtins.bool", "builtins.float")
 
 
+def _is_key(frame: Frame, node: ast.expr) -> bool:
+    """Whether an `id()` is only compared or looked up, which comes out the same wherever objects lie."""
+    around = frame.parent(node)
+    if isinstance(around, ast.Call) and isinstance(around.func, ast.Attribute):
+        return around.func.attr in ("get", "add", "discard", "remove", "pop", "setdefault") and node in around.args[:1]
+    if isinstance(around, ast.Dict):
+        return node in around.keys
+    return isinstance(around, ast.Compare) or (isinstance(around, ast.Subscript) and around.slice is node)
+
+
 def has_address(frame: Frame, value: Object) -> bool:
     """Whether `str()` of an object shows where it lies in memory."""
     resolver = frame.engine.resolver
@@ -75,7 +85,7 @@ def wf(ctx: Context):
             return
         if frame.function is not None and frame.function.name in ("__hash__", "__eq__", "__repr__"):
             return
-        if name == "builtins.id" and isinstance(frame.parent(node), ast.Compare):
+        if name == "builtins.id" and _is_key(frame, node):
             return
         frame.report(self, node, self.message(name), expression=expression(frame, node, call))
 

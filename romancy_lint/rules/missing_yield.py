@@ -115,7 +115,7 @@ def wf(ctx: Context):
     )
 
     def misused(self, frame: Frame, value: Value, how: str, node: ast.expr) -> None:
-        if not isinstance(value, Durable) or how == "unpacked" and value.kind == "gather":
+        if not isinstance(value, Durable) or (how == "unpacked" and value.kind == "gather"):
             return
         made = value.origin
         if not isinstance(made, ast.Call) or frame.parent(made) is None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MUTATES = frozenset().union(*MUTATORS.values())
 READS = frozenset(
-    "len sorted list dict set tuple sum min max any all enumerate zip str repr bool print isinstance range".split()
+    ["len", "sorted", "list", "dict", "set", "tuple", "sum", "min", "max", "any", "all", "enumerate", "zip", "str", "repr", "bool", "print", "isinstance", "range"]
 )
 
 

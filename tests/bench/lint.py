@@ -1,6 +1,6 @@
 """How fast the linter is: cold, warm and one file, beside the parsers alone, on a generated project.
 
-    python -m tests.bench.lint [--modules 2000] [--lines 150] [--share 0.05]
+python -m tests.bench.lint [--modules 2000] [--lines 150] [--share 0.05]
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Account{n}:
         return self.cache[currency]
 '''
 
-WORKFLOW = '''
+WORKFLOW = """
 @activity
 def pay_{n}(amount: int, currency: str) -> int:
     return amount
@@ -63,7 +63,7 @@ def order_{n}(ctx: Context, rows: list[dict]) -> Flow[int]:
     total += yield from settle_{n}(ctx, rows)
     first, second = yield gather(pay_{n}(1, "EUR"), pay_{n}(helper(total), "EUR"))
     return total + first + second
-'''
+"""
 
 HEAD = """
 from romancy import Context, Flow, activity, gather, workflow
@@ -139,7 +139,11 @@ def main() -> None:
         line("libcst.parse_module of a fifth of them", timed(lambda: [libcst.parse_module(t) for t in some]), lines)
         start = timed(lambda: lint(root, "--no-cache", str(reached[0].parent / "__init__.py")))
         print(f"{'process start':<44} {start:>8.3f} s")
-        line("one file, from process start", timed(lambda: lint(root, "--no-cache", str(reached[-1]))), count(reached[-1:]))
+        line(
+            "one file, from process start",
+            timed(lambda: lint(root, "--no-cache", str(reached[-1]))),
+            count(reached[-1:]),
+        )
         others = [path for path in every if b"romancy" not in path.read_bytes()]
         line("prefiltered modules alone", timed(lambda: run(others, Config(root=root))), count(others))
         cold = timed(lambda: lint(root, "--no-cache"))

@@ -236,6 +236,14 @@ def test_add_ignore_silences_everything_with_a_reason(project: Path):
     assert found() == []
 
 
+def test_add_ignore_never_changes_the_code(project: Path):
+    text = BAD + '    yield charge(f"""\n{time.time()}\n""")\n    yield charge(time.time() + \\\n        1)\n'
+    (project / "orders.py").write_text(text)
+    assert run("--add-ignore", "adopted").exit_code == 0
+    compile((project / "orders.py").read_text(), "orders.py", "exec")
+    assert found() == []
+
+
 def test_settings_select_ignore_and_extend(project: Path):
     write = (project / "pyproject.toml").write_text
     write("[tool.romancy-lint]\nignore = ['ROM1']\n")
@@ -268,7 +276,7 @@ def test_gitignored_files_are_left_alone(project: Path):
 def test_unresolved_calls_are_shown_when_asked_for(project: Path):
     (project / "orders.py").write_text(GOOD.replace("charge(1)", "charge(mystery(ctx)())"))
     assert found() == []
-    assert found("--show-unresolved") == ["ROM002"]
+    assert "ROM002" in found("--show-unresolved")
 
 
 def test_fix_rewrites_the_file_and_keeps_its_form(project: Path):
@@ -319,7 +327,9 @@ def test_the_cache_changes_nothing_but_the_time(project: Path):
 
 
 def test_a_change_in_a_helper_is_noticed(project: Path):
-    (project / "orders.py").write_text(GOOD.replace("charge(1)", "charge(h())").replace("from", "from helpers import h\nfrom", 1))
+    (project / "orders.py").write_text(
+        GOOD.replace("charge(1)", "charge(h())").replace("from", "from helpers import h\nfrom", 1)
+    )
     (project / "helpers.py").write_text("def h():\n    return 1\n")
     assert found() == []
     (project / "helpers.py").write_text("import time\ndef h():\n    return time.time()\n")

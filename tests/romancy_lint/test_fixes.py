@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import romancy_lint
-from romancy_lint.rules import RULES
-from tests.romancy_lint.support import PRELUDE, ROOT, files, fixed, lint
 from romancy_lint.config import Config
 from romancy_lint.fixes import fix_files
+from romancy_lint.rules import RULES
+from tests.romancy_lint.support import PRELUDE, ROOT, files, fixed, lint
 
 EVERYTHING = """\
 import time  # clocks
@@ -119,7 +119,26 @@ def test_the_library_checks_and_fixes(tmp_path):
 
 SNIPPETS = [code for rule in RULES for code in (*rule.GOOD, *(bad.code for bad in rule.BAD))] + [EVERYTHING]
 LINES = sorted({line for code in SNIPPETS for line in code.splitlines()})
-WORDS = ["yield ", "yield from ", "await ", "*", "(", ")", "[", "]", ":", ",", "lambda: ", "not ", "é", "\t", "\\", "''", "#", "async "]
+WORDS = [
+    "yield ",
+    "yield from ",
+    "await ",
+    "*",
+    "(",
+    ")",
+    "[",
+    "]",
+    ":",
+    ",",
+    "lambda: ",
+    "not ",
+    "é",
+    "\t",
+    "\\",
+    "''",
+    "#",
+    "async ",
+]
 
 
 @st.composite

@@ -106,13 +106,19 @@ FORMS = {
     "        return w\n    return outer\n@deco(3)\ndef h():\n    return {module}.{name}({args})\n"
     + WF
     + "    yield charge(h())\n",
-    "nested function": "import {module}\n" + WF + "    def h():\n        return {module}.{name}({args})\n    yield charge(h())\n",
+    "nested function": "import {module}\n"
+    + WF
+    + "    def h():\n        return {module}.{name}({args})\n    yield charge(h())\n",
     "lambda": "import {module}\n" + WF + "    h = lambda: {module}.{name}({args})\n    yield charge(h())\n",
     "callback of a helper": "import {module}\ndef twice(f):\n    return f({args})\n"
     + WF
     + "    yield charge(twice({module}.{name}))\n",
-    "callback of map": "import {module}\n" + WF + "    yield charge(list(map(lambda x: {module}.{name}({args}), [1])))\n",
-    "partial": "import {module}, functools\n" + WF + "    f = functools.partial({module}.{name})\n    yield charge(f({args}))\n",
+    "callback of map": "import {module}\n"
+    + WF
+    + "    yield charge(list(map(lambda x: {module}.{name}({args}), [1])))\n",
+    "partial": "import {module}, functools\n"
+    + WF
+    + "    f = functools.partial({module}.{name})\n    yield charge(f({args}))\n",
     "default factory": "import {module}\nfrom dataclasses import dataclass, field\ndef make():\n"
     "    return {module}.{name}({args})\n@dataclass\nclass C:\n    x: object = field(default_factory=make)\n"
     + WF
@@ -217,7 +223,11 @@ SETS = {
     "branch": "s = []\n    if xs:\n        s = set(xs)",
 }
 USES = {
-    "ROM121": ["for x in s:\n        yield charge(x)", "yield charge([f for f in s])", "yield charge(list(enumerate(s)))"],
+    "ROM121": [
+        "for x in s:\n        yield charge(x)",
+        "yield charge([f for f in s])",
+        "yield charge(list(enumerate(s)))",
+    ],
     "ROM122": ["yield charge(list(s))", "yield charge(','.join(s))", "yield charge(f'{s}')", "yield charge([*s])"],
     "ROM123": ["yield charge(s.pop())", "a, b = s\n    yield charge(a)", "yield charge(next(iter(s)))"],
 }
@@ -287,7 +297,9 @@ HELPERS = {
     "other module": (
         "from helpers import h\n",
         "h(1)",
-        {"helpers": "from romancy import activity\n@activity\ndef pay(n): ...\ndef h(n):\n    r = yield pay(n)\n    return r\n"},
+        {
+            "helpers": "from romancy import activity\n@activity\ndef pay(n): ...\ndef h(n):\n    r = yield pay(n)\n    return r\n"
+        },
     ),
     "two deep": ("def g(n):\n    yield charge(n)\ndef h(n):\n    return (yield from g(n))\n", "h(1)", {}),
 }
@@ -317,7 +329,9 @@ def test_a_finding_stands_at_the_expression_once_with_the_chain():
     assert (finding.filename, finding.place.row, finding.place.column) == ("/nowhere/pricing.py", 7, 12)
     assert finding.workflow == "wf"
     assert [hop.function for hop in finding.chain] == ["wf", "price", "_rate", "time.time()"]
-    assert finding.message.endswith("[wf (main.py:11) -> price (pricing.py:3) -> _rate (pricing.py:6) -> time.time() (pricing.py:7)]")
+    assert finding.message.endswith(
+        "[wf (main.py:11) -> price (pricing.py:3) -> _rate (pricing.py:6) -> time.time() (pricing.py:7)]"
+    )
 
 
 def test_a_helper_three_modules_away_is_judged_by_who_calls_it():
