@@ -1,4 +1,4 @@
-"""Results kept between runs, by the content of what they came from; a cache that cannot be read or written is no cache."""
+"""Results kept between runs, by content; a cache that cannot be read or written is no cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Applies the fixes of findings to text, round after round, until nothing changes; what does not parse is not applied."""
+"""Applies fixes round after round until nothing changes; what would not parse is not applied."""
 
 from __future__ import annotations
 

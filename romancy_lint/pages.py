@@ -41,5 +41,8 @@ def _code(text: str) -> str:
 def _safety(rule: Rule) -> str:
     if rule.fixes == "none":
         return "There is no automatic fix."
-    note = "An unsafe fix adds, removes or moves a `yield`, or changes values: instances that the old code recorded may not replay."
+    note = (
+        "An unsafe fix adds, removes or moves a `yield`, or changes values: "
+        "instances that the old code recorded may not replay."
+    )
     return f"The fix is {rule.fixes}." + (f" {note}" if "unsafe" in rule.fixes else "")

@@ -122,7 +122,7 @@ class Project:
     def _listing(self, folder: str) -> frozenset[str]:
         if folder not in self._listings:
             try:
-                names = frozenset(os.listdir(folder))
+                names = frozenset(os.listdir(folder))  # noqa: PTH208 - strings, since thousands are compared
             except OSError:
                 names = frozenset()
             self._listings[folder] = names | self._virtual.get(folder, frozenset())

@@ -81,7 +81,9 @@ def _codes(text: str | None) -> tuple[str, ...]:
 def apply(findings: Iterable[Finding], text_of: dict[str, str], on: frozenset[str]) -> tuple[list[Finding], int]:
     """The findings that no comment silences, with those about the comments themselves, and the number silenced."""
     by_file = {filename: comments(text) for filename, text in text_of.items()}
-    kept = [f for f in findings if not any([c.silences(f) for c in by_file.get(f.filename, [])])]
+    # Every comment is asked, also after one has silenced a finding: each has to know whether it is of use.
+    asked = [(f, [c.silences(f) for c in by_file.get(f.filename, [])]) for f in findings]
+    kept = [finding for finding, answers in asked if True not in answers]
     silenced = len(list(findings)) - len(kept)
     for filename, several in by_file.items():
         lines = text_of[filename].splitlines()

@@ -53,21 +53,21 @@ class _Dropper(cst.CSTTransformer):
         super().__init__()
         self.names = names
 
-    def visit_Expr(self, node: cst.Expr) -> bool:
+    def visit_Expr(self, node: cst.Expr) -> bool:  # noqa: N802
         return False
 
-    def leave_SimpleStatementLine(
+    def leave_SimpleStatementLine(  # noqa: N802
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
     ) -> cst.BaseStatement | cst.RemovalSentinel:
         if original_node.body and not updated_node.body:
             return cst.RemoveFromParent()
         return updated_node
 
-    def leave_Import(self, original_node: cst.Import, updated_node: cst.Import) -> cst.Import | cst.RemovalSentinel:
+    def leave_Import(self, original_node: cst.Import, updated_node: cst.Import) -> cst.Import | cst.RemovalSentinel:  # noqa: N802
         kept = self._kept(updated_node.names)
         return updated_node.with_changes(names=kept) if kept else cst.RemoveFromParent()
 
-    def leave_ImportFrom(
+    def leave_ImportFrom(  # noqa: N802
         self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom
     ) -> cst.ImportFrom | cst.RemovalSentinel:
         if isinstance(updated_node.names, cst.ImportStar):

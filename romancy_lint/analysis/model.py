@@ -1,4 +1,4 @@
-"""Modules, classes and functions of the project as the analysis sees them; nothing is computed before it is asked for."""
+"""Modules, classes and functions of the project; nothing about them is computed before it is asked for."""
 
 from __future__ import annotations
 
@@ -266,8 +266,10 @@ class FunctionNode:
         """The default value of each parameter that has one."""
         arguments = self.node.args
         positional = [*arguments.posonlyargs, *arguments.args]
-        found = {p.arg: d for p, d in zip(positional[len(positional) - len(arguments.defaults) :], arguments.defaults)}
-        found.update({p.arg: d for p, d in zip(arguments.kwonlyargs, arguments.kw_defaults) if d is not None})
+        last = positional[len(positional) - len(arguments.defaults) :]
+        found = {p.arg: d for p, d in zip(last, arguments.defaults, strict=True)}
+        named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        found.update({p.arg: d for p, d in named if d is not None})
         return found
 
 

@@ -1,4 +1,4 @@
-"""What names mean: module-level names through imports and re-exports, classes and their attributes, annotations, decorators."""
+"""What names mean: through imports and re-exports, in classes, in annotations, behind decorators."""
 
 from __future__ import annotations
 

@@ -103,8 +103,8 @@ def bound_names(nodes: Iterable[ast.AST]) -> tuple[set[str], set[str], set[str]]
             case ast.MatchMapping(rest=str(name)):
                 bound.add(name)
             case _:
-                name = getattr(node, "name", None)
-                bound.update([name] if name else [])
+                given = getattr(node, "name", None)
+                bound.update([given] if given else [])
     return bound - global_ - nonlocal_, global_, nonlocal_
 
 

@@ -131,10 +131,10 @@ class Statements(Calls):
     def _unpack(self, elements: list[ast.expr], value: Value, node: ast.AST) -> None:
         inner = strip(value)
         source = getattr(node, "value", None) or getattr(node, "iter", None) or node
-        if len(elements) > 1 or isinstance(elements[0] if elements else None, ast.Starred):
-            if isinstance(source, ast.expr):
-                self.unordered(value, source, "unpack")
+        tells_order = len(elements) > 1 or any(isinstance(e, ast.Starred) for e in elements)
         if isinstance(source, ast.expr):
+            if tells_order:
+                self.unordered(value, source, "unpack")
             self.misuse_unless_list(value, "unpacked", source)
         items = inner.items if isinstance(inner, Container) and len(inner.items) == len(elements) else ()
         starred = any(isinstance(e, ast.Starred) for e in elements)

@@ -1,1 +1,1 @@
-"""The tables: which names of Python and its libraries are not the same on every run. Users extend them by configuration."""
+"""The tables: which names are not the same on every run; users extend them by configuration."""

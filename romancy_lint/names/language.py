@@ -43,5 +43,19 @@ CALL_METHODS = frozenset({"options", "with_options"})
 
 #: What `from romancy import *` brings.
 PUBLIC = frozenset(CALLS) | frozenset(
-    ["Context", "Flow", "Romancy", "RetryPolicy", "activity", "activity_context", "gather", "race", "session", "sleep", "workflow", "Call", "Winner"]
+    [
+        "Context",
+        "Flow",
+        "Romancy",
+        "RetryPolicy",
+        "activity",
+        "activity_context",
+        "gather",
+        "race",
+        "session",
+        "sleep",
+        "workflow",
+        "Call",
+        "Winner",
+    ]
 )

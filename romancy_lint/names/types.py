@@ -135,7 +135,21 @@ PURE_HIGHER_ORDER = frozenset(
 
 #: Builtins that consume an iterable without telling its order.
 ORDER_FREE = frozenset(
-    f"builtins.{name}" for name in ["sorted", "len", "any", "all", "min", "max", "sum", "set", "frozenset", "bool", "isinstance", "type"]
+    f"builtins.{name}"
+    for name in [
+        "sorted",
+        "len",
+        "any",
+        "all",
+        "min",
+        "max",
+        "sum",
+        "set",
+        "frozenset",
+        "bool",
+        "isinstance",
+        "type",
+    ]
 ) | {"collections.Counter", "math.fsum", "copy.copy", "copy.deepcopy"}
 
 #: Builtins that hand the order of their argument on.
@@ -179,9 +193,33 @@ MUTATORS: dict[str, frozenset[str]] = {
     "list": frozenset(["append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse"]),
     "dict": frozenset(["update", "setdefault", "pop", "popitem", "clear"]),
     "set": frozenset(
-        ["add", "update", "discard", "remove", "pop", "clear", "intersection_update", "difference_update", "symmetric_difference_update"]
+        [
+            "add",
+            "update",
+            "discard",
+            "remove",
+            "pop",
+            "clear",
+            "intersection_update",
+            "difference_update",
+            "symmetric_difference_update",
+        ]
     ),
-    "deque": frozenset(["append", "appendleft", "extend", "extendleft", "insert", "remove", "pop", "popleft", "clear", "rotate", "reverse"]),
+    "deque": frozenset(
+        [
+            "append",
+            "appendleft",
+            "extend",
+            "extendleft",
+            "insert",
+            "remove",
+            "pop",
+            "popleft",
+            "clear",
+            "rotate",
+            "reverse",
+        ]
+    ),
     "any": frozenset(["append", "extend", "appendleft", "setdefault", "insert"]),
 }
 

@@ -78,7 +78,8 @@ def wf(ctx: Context):
 
     def _fix(self, frame: Frame, made: ast.expr) -> Fix | None:
         around = frame.parent(made)
-        if isinstance(around, ast.Call) and around.args[:1] == [made] and isinstance(around.func, ast.Name):
-            if around.func.id in ("list", "tuple") and frame.function is not None and frame.function.is_generator:
-                return Fix("unsafe", "Delegate to it", (frame.replace(around, f"(yield from {frame.text(made)})"),))
+        if not isinstance(around, ast.Call) or around.args[:1] != [made] or not isinstance(around.func, ast.Name):
+            return None
+        if around.func.id in ("list", "tuple") and frame.function is not None and frame.function.is_generator:
+            return Fix("unsafe", "Delegate to it", (frame.replace(around, f"(yield from {frame.text(made)})"),))
         return None

@@ -6,7 +6,7 @@ from romancy_lint.rules.rule import Bad, Rule
 
 
 class DynamicCode(Rule):
-    """A workflow must not choose code by text: the linter cannot follow it, and the next process may find other code."""
+    """A workflow must not choose code by text: nobody can follow it, and the next process may find other code."""
 
     code = "ROM209"
     name = "dynamic-code"

@@ -43,7 +43,7 @@ def has_address(frame: Frame, value: Object) -> bool:
 
 
 class Identity(Rule):
-    """Hashes and addresses belong to one process: `hash()`, `id()` and the default `repr` say something else in the next."""
+    """Hashes and addresses belong to one process: `hash()`, `id()` and the default `repr` differ in the next."""
 
     code = "ROM114"
     name = "identity"

@@ -63,9 +63,8 @@ def wf(ctx: Context):
 
     def used(self, frame: Frame, name: str, node: ast.expr, call: ast.Call | None) -> None:
         enough = {"datetime.datetime.fromtimestamp": 2, "datetime.datetime.astimezone": 1}.get(name)
-        if call is None or (enough is not None and len(call.args) + len(call.keywords) >= enough):
-            if call is not None or enough is not None:
-                return
+        if enough is not None and (call is None or len(call.args) + len(call.keywords) >= enough):
+            return
         fix = None
         if call is not None and enough is not None:
             zone, imports = _utc(frame)

@@ -15,7 +15,27 @@ if TYPE_CHECKING:
 
 MUTATES = frozenset().union(*MUTATORS.values())
 READS = frozenset(
-    ["len", "sorted", "list", "dict", "set", "tuple", "sum", "min", "max", "any", "all", "enumerate", "zip", "str", "repr", "bool", "print", "isinstance", "range"]
+    [
+        "len",
+        "sorted",
+        "list",
+        "dict",
+        "set",
+        "tuple",
+        "sum",
+        "min",
+        "max",
+        "any",
+        "all",
+        "enumerate",
+        "zip",
+        "str",
+        "repr",
+        "bool",
+        "print",
+        "isinstance",
+        "range",
+    ]
 )
 
 
@@ -46,9 +66,9 @@ def changes(node: FunctionNode, name: str) -> bool:
             case ast.Assign(value=ast.Name(id=owner), targets=[ast.Attribute() | ast.Subscript()]) if owner == name:
                 return True
             case ast.Call(func=ast.Name(id=function), args=arguments) if function not in READS:
-                if any(isinstance(a, ast.Name) and a.id == name for a in arguments):
-                    if not _is_durable(node, function):
-                        return True
+                given = any(isinstance(a, ast.Name) and a.id == name for a in arguments)
+                if given and not _is_durable(node, function):
+                    return True
     return False
 
 

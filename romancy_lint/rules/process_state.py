@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ProcessState(Rule):
-    """A workflow must not change what the whole process shares: environment, folder, locale, signal handlers, decimal context."""
+    """A workflow must not change what the whole process shares: environment, folder, locale, signals."""
 
     code = "ROM208"
     name = "process-state"

@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING
 
 from romancy_lint.analysis.values import SetValue, Value
 from romancy_lint.finding import Fix
-from romancy_lint.names.types import COMPARABLE
+from romancy_lint.names.types import COMPARABLE, ORDERED
 from romancy_lint.rules.rule import ANYWHERE, Bad, Rule
 
 if TYPE_CHECKING:
     from romancy_lint.analysis.expressions import Expressions as Frame
 
 
-HOW = frozenset(
-    ["loop", "comprehension", "sorted by key", "enumerate", "zip", "map", "filter", "reversed", "reduce", "chain"]
-    + ["islice", "groupby", "permutations", "combinations", "product", "accumulate", "batched", "pairwise"]
-    + ["dict.fromkeys", "dict", "OrderedDict", "extend", "yield from"]
-)
+HOW = frozenset(["loop", "comprehension", "sorted by key", "extend", "yield from", *ORDERED.values()])
 
 
 def shown(frame: Frame, node: ast.expr) -> str:
@@ -55,7 +51,7 @@ class SetIteration(Rule):
 
     code = "ROM121"
     name = "set-iteration"
-    why = "is a set, and the order in which it is walked differs between processes: `sorted(…)` it, or keep a list or dict"
+    why = "is a set, whose order differs between processes: `sorted(…)` it, or keep a list or dict"
     modes = ANYWHERE
     fixes = "safe where the elements are known to be comparable, else unsafe"
     GOOD = (

@@ -15,7 +15,21 @@ if TYPE_CHECKING:
     from romancy_lint.analysis.expressions import Expressions as Frame
 
 
-HOW = frozenset(["list", "tuple", "deque", "str", "repr", "format", "f-string", "join", "unpacking", "json.dumps", "pformat"])
+HOW = frozenset(
+    [
+        "list",
+        "tuple",
+        "deque",
+        "str",
+        "repr",
+        "format",
+        "f-string",
+        "join",
+        "unpacking",
+        "json.dumps",
+        "pformat",
+    ]
+)
 
 
 class SetLeak(Rule):

@@ -259,7 +259,7 @@ def test_settings_select_ignore_and_extend(project: Path):
 
 def test_settings_know_names_and_decorators_of_the_project(project: Path):
     (project / "orders.py").write_text(
-        "import mylib, acme\nfrom acme import flow\n\n@flow\ndef order(ctx):\n    mylib.fetch()\n    yield acme.step()\n"
+        "import mylib, acme\nfrom acme import flow\n\n@flow\ndef order(ctx):\n    mylib.fetch()\n    yield acme.step()\n"  # noqa: E501
     )
     assert found() == []
     (project / "pyproject.toml").write_text(

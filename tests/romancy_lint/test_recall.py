@@ -1,4 +1,6 @@
-"""What is wrong is found however it is spelled and wherever it stands: a table of defects times a table of ways to reach them."""
+"""What is wrong is found however it is spelled and wherever it stands: defects times ways to reach them."""
+
+# ruff: noqa: E501 - programs are kept on one line each
 
 from __future__ import annotations
 
