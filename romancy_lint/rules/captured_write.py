@@ -5,11 +5,22 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from romancy_lint.analysis.model import declares_flow
 from romancy_lint.analysis.values import Value
 from romancy_lint.rules.rule import ACTIVITY, Bad, Rule
 
 if TYPE_CHECKING:
     from romancy_lint.analysis.expressions import Expressions as Frame
+
+
+def _is_of_workflow(frame: Frame, name: str) -> bool:
+    """Whether a captured variable is one of a workflow, and not of a plain function that defines activities."""
+    owner = frame.function.parent if frame.function else None
+    while owner is not None and name not in owner.scope[0]:
+        owner = owner.parent
+    if owner is None:
+        return False
+    return frame.engine.resolver.marks(owner).kind == "workflow" or (owner.is_generator and declares_flow(owner))
 
 
 class CapturedWrite(Rule):
@@ -53,6 +64,8 @@ def wf(ctx: Context):
     )
 
     def nonlocal_written(self, frame: Frame, name: str, node: ast.AST) -> None:
+        if not _is_of_workflow(frame, name):
+            return
         frame.report(self, node, f"`{name}` {self.why}")
 
     def mutated(self, frame: Frame, base: Value, target: ast.expr, node: ast.AST) -> None:
@@ -60,5 +73,6 @@ def wf(ctx: Context):
             target = target.value
         if isinstance(target, ast.Name):
             env = frame.env.find(target.id)
-            if env is not None and env is not frame.env and env.outer is not None:
+            captured = env is not None and env is not frame.env and env.outer is not None
+            if captured and _is_of_workflow(frame, target.id):
                 frame.report(self, node, f"`{target.id}` {self.why}")

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING
 
 from romancy_lint.analysis.model import Module
 from romancy_lint.analysis.values import Constant, Global
+from romancy_lint.names.types import MUTATORS
 from romancy_lint.rules.rule import Bad, Rule
 
 if TYPE_CHECKING:
     from romancy_lint.analysis.expressions import Expressions as Frame
+
+CHANGES = frozenset().union(*MUTATORS.values())
+
+
+def _is_written(frame: Frame, node: ast.AST) -> bool:
+    """`x.append(…)` and `x[k] = …` are reported as the changes that they are."""
+    around = frame.parent(node)
+    if isinstance(around, ast.Attribute) and around.value is node:
+        return around.attr in CHANGES and isinstance(frame.parent(around), ast.Call)
+    return isinstance(around, ast.Subscript) and not isinstance(around.ctx, ast.Load)
 
 
 def holds(node: ast.AST, own: ast.AST | None) -> bool:
@@ -66,6 +77,8 @@ def wf(ctx: Context):
     )
 
     def module_read(self, frame: Frame, module: Module, name: str, node: ast.AST) -> None:
+        if _is_written(frame, node):
+            return
         bindings = module.bindings.get(name, [])
         if not any(isinstance(b.node, ast.Assign | ast.AnnAssign | ast.ImportFrom) for b in bindings):
             return

@@ -600,6 +600,21 @@ TRAPS = {
             except (Declined, ValueError, ActivityError):
                 yield refund(1)
     """,
+    "activities that close over a test": """
+        def test_it():
+            seen = []
+            count = 0
+
+            @activity
+            def act(n):
+                nonlocal count
+                count += 1
+                seen.append(n)
+
+            @workflow
+            def wf(ctx):
+                yield act(1)
+    """,
     "helpers that raise their own exceptions": """
         class Empty(Exception): ...
 
