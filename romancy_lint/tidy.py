@@ -121,9 +121,20 @@ def _is_from(node: cst.ImportFrom, source: str) -> bool:
     return named and not node.relative and not isinstance(node.names, cst.ImportStar)
 
 
+def _order(name: str) -> tuple[int, str]:
+    """The order that import sorters give names: constants, classes, the rest."""
+    return (0 if name.isupper() else 1 if name[:1].isupper() else 2, name.lower())
+
+
 def _grown(node: cst.ImportFrom, name: str) -> cst.ImportFrom:
     assert not isinstance(node.names, cst.ImportStar)
     names = list(node.names)
+    order = [_order(_alias_name(alias)) for alias in names]
+    if order == sorted(order) and order[-1] > _order(name):
+        at = next(n for n, key in enumerate(order) if key > _order(name))
+        comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")) if at == 0 else names[at - 1].comma
+        names.insert(at, cst.ImportAlias(cst.Name(name), comma=comma))
+        return node.with_changes(names=names)
     last = names[-1]
     comma = names[-2].comma if len(names) > 1 else cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
     trailing = last.comma

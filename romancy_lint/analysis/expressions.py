@@ -203,7 +203,7 @@ class Expressions(Frame):
         for value, side in ((left, node.left), (right, node.right)):
             self.misuse_unless_list(value, "operand", side)
         inner, other = strip(left), strip(right)
-        if isinstance(node.op, _SET_OPERATORS) and (isinstance(inner, SetValue) or isinstance(other, SetValue)):
+        if isinstance(node.op, _SET_OPERATORS) and (_is_set(inner) or _is_set(other)):
             return self._set_algebra(inner, other)
         self.implicit(left, _OPERATORS[type(node.op)], node, right)
         if isinstance(node.op, ast.Div) and type_name(inner) == "pathlib.Path":
@@ -481,6 +481,10 @@ class Expressions(Frame):
 
     def assign(self, target: ast.expr, value: Value, node: ast.AST) -> None:
         raise NotImplementedError
+
+
+def _is_set(value: Value) -> bool:
+    return isinstance(value, SetValue) or (isinstance(value, Container) and value.kind == "keys")
 
 
 def _picked(container: Container, index: object) -> Value:

@@ -177,3 +177,9 @@ def test_mutated_programs_never_crash_it_and_fixes_always_parse(code: str):
 def test_any_text_is_answered(text: str):
     data = (text + "\n# romancy").encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     lint(data, prelude=False)
+
+
+def test_an_import_goes_where_sorted_imports_have_it():
+    code = "import time\nfrom romancy import Context, activity, workflow\n\n@activity\ndef act(): ...\n\n@workflow\n"
+    code += "def wf(ctx: Context):\n    time.sleep(5)\n    yield act()\n"
+    assert "from romancy import Context, activity, sleep, workflow\n" in fixed(code, unsafe=True, prelude=False)

@@ -212,6 +212,7 @@ SETS = {
     "algebra": "s = set(xs) | {'a'}",
     "method": "s = set(xs).union(['a'])",
     "keys": "s = d.keys() & {'a'}",
+    "keys of both": "s = d.keys() - {}.keys()",
     "copy": "s = given.copy()",
     "annotation": "s: set[str] = load()",
     "parameter": "s = given",
