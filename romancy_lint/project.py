@@ -108,14 +108,6 @@ class Project:
             return Path(folder, f"{last}.py")
         return None
 
-    def is_folder(self, importer: Path, dotted: str) -> bool:
-        """Whether a dotted name is a namespace package of the project: a folder without `__init__.py`."""
-        relative = dotted.replace(".", "/")
-        if not dotted or dotted.partition(".")[0] in (*_STDLIB, "romancy", "romancy_lint"):
-            return False
-        roots = [importer.parent, *self.roots, *(p for p in importer.parents if p.is_relative_to(self.root))]
-        return any(self._listing(f"{root}/{relative}") for root in dict.fromkeys(roots))
-
     def _has(self, folder: str, name: str) -> bool:
         return name in self._listing(folder)
 

@@ -31,7 +31,6 @@ class Report:
 
     findings: list[Finding]
     files: int = 0
-    parsed: int = 0
     silenced: int = 0
     paths: dict[str, Path] = field(default_factory=dict)
 
@@ -218,7 +217,7 @@ def _finish(
             continue
     kept, silenced = suppression.apply(findings, texts, on)
     kept = [f for f in kept if f.code in on and not _ignored_in_file(f, paths.get(f.filename), config)]
-    return Report(kept, files, len(paths), silenced, paths)
+    return Report(kept, files, silenced, paths)
 
 
 def _ignored_in_file(finding: Finding, path: Path | None, config: Config) -> bool:

@@ -33,7 +33,6 @@ from romancy_lint.analysis.values import (
 from romancy_lint.analysis.walk import Walk
 from romancy_lint.names.language import CALL_METHODS, CALLS, CONTEXT, CONTEXT_METHODS, PACKAGE
 from romancy_lint.names.types import (
-    COMPARABLE,
     ENDLESS,
     LEAKS,
     MUTABLE_CLASSES,
@@ -581,6 +580,3 @@ def _rooted(value: Value, node: ast.expr) -> Value:
         case Generator(node=function, operations=operations, returns=returns):
             return Generator(node, function, operations, returns)
     return value
-
-
-__all__ = ["COMPARABLE", "Calls"]

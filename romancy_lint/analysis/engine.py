@@ -66,7 +66,6 @@ class Engine:
         self.activities: dict[FunctionNode, Walk] = {}
         self.implementations: set[FunctionNode] = set()
         self._listeners: dict[tuple[str, str], list[Rule]] = {}
-        self._frames: dict[Walk, Statements] = {}
         self._waiting: deque[tuple[Walk, Statements]] = deque()
         self._walked = 0
         self._names: dict[object, list[FunctionNode]] | None = None

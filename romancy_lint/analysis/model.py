@@ -40,10 +40,6 @@ class Module:
     def filename(self) -> str:
         return self.source.filename
 
-    @property
-    def package(self) -> str:
-        return self.name if self.is_package else self.name.rpartition(".")[0]
-
     @cached_property
     def bindings(self) -> dict[str, list[Binding]]:
         found: dict[str, list[Binding]] = {}
@@ -159,7 +155,6 @@ class ClassNode:
         self.parent = parent
         self.name = node.name
         self.attributes: dict[str, Value] = {}
-        self.attribute_annotations: dict[str, tuple[ast.expr, FunctionNode]] = {}
         self.scanned = False
 
     @cached_property
@@ -188,7 +183,6 @@ class Marks:
     is_static: bool = False
     is_class: bool = False
     is_context: bool = False
-    is_cached: bool = False
     value: Value = UNKNOWN
 
 

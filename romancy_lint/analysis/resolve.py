@@ -8,7 +8,7 @@ from collections.abc import Iterator as Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from romancy_lint.analysis.model import Binding, ClassNode, FunctionNode, Marks, Module, is_type_checking
+from romancy_lint.analysis.model import Binding, ClassNode, FunctionNode, Marks, Module
 from romancy_lint.analysis.scope import own_nodes
 from romancy_lint.analysis.values import (
     UNKNOWN,
@@ -231,8 +231,6 @@ class Resolver:
             marks.is_static, marks.is_class = last == "staticmethod", last == "classmethod"
         elif name in ("contextlib.contextmanager", "contextlib.asynccontextmanager"):
             marks.is_context = True
-        elif name in ("functools.lru_cache", "functools.cache"):
-            marks.is_cached = True
 
     def marks(self, node: FunctionNode) -> Marks:
         """The marks of a function, after its decorators were looked at."""
@@ -454,6 +452,3 @@ def _is_overload(node: ast.AST) -> bool:
         (isinstance(d, ast.Name) and d.id == "overload") or (isinstance(d, ast.Attribute) and d.attr == "overload")
         for d in node.decorator_list
     )
-
-
-__all__ = ["BUILTINS", "Resolver", "bind", "instance_of", "is_type_checking"]
