@@ -394,6 +394,9 @@ class Resolver:
             element = self.annotation(module, first)
             known = element.type.rpartition(".")[2] if isinstance(element, Instance) else None
             return SetValue(known, name)
+        if name in ("tuple", "Tuple") and isinstance(index, ast.Tuple) and not _is_open(index):
+            items = tuple(self.annotation(module, part) for part in index.elts)
+            return Container("tuple", union(list(items)), items)
         if name in _SEQUENCES:
             return Container("tuple" if name in ("tuple", "Tuple") else "list", self.annotation(module, first))
         if name in _MAPPINGS:
@@ -402,6 +405,11 @@ class Resolver:
         if name in ("type", "Type"):
             return self.type_value(module, first)
         return instance_of(outer)
+
+
+def _is_open(index: ast.Tuple) -> bool:
+    """`tuple[X, ...]` has any length."""
+    return any(isinstance(part, ast.Constant) and part.value is ... for part in index.elts)
 
 
 def bind(value: Value, receiver: Value, marks: Marks) -> Value:

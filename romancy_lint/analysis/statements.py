@@ -11,6 +11,7 @@ from romancy_lint.analysis.model import is_type_checking
 from romancy_lint.analysis.scope import own_nodes
 from romancy_lint.analysis.values import (
     UNKNOWN,
+    Choice,
     Class,
     Constant,
     Container,
@@ -138,8 +139,11 @@ class Statements(Calls):
             self.misuse_unless_list(value, "unpacked", source)
         items = inner.items if isinstance(inner, Container) and len(inner.items) == len(elements) else ()
         starred = any(isinstance(e, ast.Starred) for e in elements)
+        common = self.item_of(value)
+        if isinstance(common, Choice):
+            common = UNKNOWN  # parts of different kinds: which is which is not known
         for number, element in enumerate(elements):
-            self.assign(element, items[number] if items and not starred else self.item_of(value), node)
+            self.assign(element, items[number] if items and not starred else common, node)
 
     def _store_attribute(self, target: ast.Attribute, value: Value, node: ast.AST) -> None:
         self.settle(value)

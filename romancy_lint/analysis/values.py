@@ -173,8 +173,11 @@ def _blend(left: Value, right: Value) -> Value | None:
     match left, right:
         case SetValue(kind=kind), SetValue():
             return SetValue(None, kind)
-        case Container(kind=kind, item=one), Container(kind=other, item=two) if kind == other:
-            return Container(kind, join(one, two))
+        case Container(kind="tuple", items=one), Container(kind="tuple", items=two) if len(one) == len(two) and one:
+            items = tuple(join(a, b) for a, b in zip(one, two, strict=True))
+            return Container("tuple", union(list(items)), items)
+        case Container(kind=kind, item=one_item), Container(kind=other, item=two_item) if kind == other:
+            return Container(kind, join(one_item, two_item))
     return None
 
 

@@ -56,12 +56,12 @@ def wf(ctx: Context):
 
     def attribute_stored(self, frame: Frame, base: Value, target: ast.Attribute, node: ast.AST, value: Value) -> None:
         inner = strip(base)
-        if isinstance(inner, Class):
+        if isinstance(inner, Class) and inner.node.parent is None:
             frame.report(self, node, f"`{inner.node.name}.{target.attr}` {self.why}")
 
     def mutated(self, frame: Frame, base: Value, target: ast.expr, node: ast.AST) -> None:
         if not isinstance(target, ast.Attribute) or isinstance(base, Global):
             return
         owner = strip(frame.quiet(target.value))
-        if isinstance(owner, Class | Object) and _is_shared(frame, owner, target.attr):
+        if isinstance(owner, Class | Object) and owner.node.parent is None and _is_shared(frame, owner, target.attr):
             frame.report(self, node, f"`{owner.node.name}.{target.attr}` {self.why}")

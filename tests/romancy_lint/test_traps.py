@@ -600,6 +600,31 @@ TRAPS = {
             except (Declined, ValueError, ActivityError):
                 yield refund(1)
     """,
+    "parts of tuples that are no sets": """
+        def parts() -> list[tuple[str, set[str], list[str]]]: ...
+
+        @workflow
+        def wf(ctx: Context, both: dict[str, tuple[set[str], list[str]]], flag: bool):
+            for name, tags, rows in parts():
+                yield charge([f"{name}", sorted(tags), [r for r in rows]])
+            tags, rows = both["a"]
+            first, *rest = rows
+            pair = ({"a"}, [1]) if flag else ({"b"}, [2])
+            chosen, numbers = pair
+            yield charge([list(numbers), first, rest, len(chosen), len(tags)])
+    """,
+    "classes made inside of functions": """
+        def build():
+            class Row:
+                total = 0
+
+            Row.total = 3
+            return Row
+
+        @workflow
+        def wf(ctx: Context):
+            yield charge(build().total)
+    """,
     "activities that close over a test": """
         def test_it():
             seen = []
