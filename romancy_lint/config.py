@@ -147,7 +147,8 @@ def selected(config: Config) -> frozenset[str]:
     exact = {p for p in (*config.select, *config.extend_select) if len(p) == len("ROM101")}
     for prefix, codes in off.items():
         on -= codes - (exact if len(prefix) < len("ROM101") else set())
-    return frozenset(on)
+    # What cannot be parsed was not checked: that is never left out by choosing other rules.
+    return frozenset(on if "ROM000" in config.ignore else on | {"ROM000"})
 
 
 def with_options(config: Config, **changes: Any) -> Config:

@@ -370,6 +370,8 @@ class Calls(Expressions):
                 return self._iterator(name, node, arguments)
             case "builtins.enumerate":
                 return Iterator(Container("tuple", UNKNOWN, (UNKNOWN, self.item_of(first))))
+            case "builtins.staticmethod" | "builtins.classmethod" | "functools.cache" | "functools.lru_cache":
+                return first
             case "functools.partial":
                 return Partial(first)
             case "builtins.getattr":

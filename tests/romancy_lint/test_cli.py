@@ -109,6 +109,18 @@ def test_syntax_errors_and_wrong_encodings_are_findings(project: Path):
     assert found("--ignore", "ROM1") == ["ROM000", "ROM000"]
 
 
+def test_a_file_that_cannot_be_parsed_is_reported_whatever_is_selected(project: Path):
+    (project / "broken.py").write_text("import romancy\ndef f(:\n")
+    assert found("--select", "ROM2") == ["ROM000"]
+
+
+def test_typing_rules_are_offered_by_their_prefix(project: Path):
+    (project / "orders.py").write_text(GOOD.replace("    yield charge(1)", "    n = yield charge(1)\n    return n"))
+    assert found() == []
+    assert run("--fix", "--select", "ROM7").exit_code == 0
+    assert "n = yield from charge(1)" in (project / "orders.py").read_text()
+
+
 def test_a_declared_encoding_is_read(project: Path):
     (project / "orders.py").write_bytes(b"# -*- coding: latin-1 -*-\n# \xe9\n" + BAD.encode())
     assert found() == ["ROM101"]

@@ -148,6 +148,11 @@ FORMS = {
     "class attribute": "import {module}\nclass C:\n    f = staticmethod({module}.{name})\n    g = {module}.{name}\n"
     + WF
     + "    x = C.g({args})\n    yield charge(1)\n",
+    "static attribute": "import {module}\nclass C:\n    f = staticmethod({module}.{name})\n"
+    + WF
+    + "    x = C.f({args})\n    yield charge(1)\n",
+    "cached by call": "import {module}, functools\ndef slow():\n    return {module}.{name}({args})\n"
+    "fast = functools.lru_cache(slow)\n" + WF + "    yield charge(fast())\n",
     "workflow in a test function": "import {module}\ndef test_it():\n    @workflow\n    def wf(ctx):\n"
     "        x = {module}.{name}({args})\n        yield charge(1)\n",
     "decorated by call": "import {module}\ndef wf(ctx):\n    x = {module}.{name}({args})\n    yield charge(1)\nflow = workflow(wf)\n",
