@@ -37,7 +37,6 @@ from romancy_lint.names.types import (
     RETURNS,
 )
 
-_SET_RESULTS = frozenset(["union", "intersection", "difference", "symmetric_difference", "copy"])
 _COMPUTING = frozenset(
     f"builtins.{n}"
     for n in [
@@ -63,7 +62,6 @@ _COMPUTING = frozenset(
     ]
 ) | {"json.dumps"}
 _DRIVING = frozenset({"builtins.list", "builtins.tuple", "builtins.next", "builtins.set", "builtins.dict"})
-_PASSING = frozenset({"builtins.list", "builtins.tuple", "builtins.iter"})
 
 
 class Externals(Methods):

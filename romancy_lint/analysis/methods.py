@@ -26,32 +26,6 @@ from romancy_lint.names.types import (
 )
 
 _SET_RESULTS = frozenset(["union", "intersection", "difference", "symmetric_difference", "copy"])
-_COMPUTING = frozenset(
-    f"builtins.{n}"
-    for n in [
-        "print",
-        "len",
-        "str",
-        "repr",
-        "int",
-        "float",
-        "bool",
-        "sum",
-        "abs",
-        "round",
-        "format",
-        "sorted",
-        "any",
-        "all",
-        "max",
-        "min",
-        "bytes",
-        "hash",
-        "ord",
-    ]
-) | {"json.dumps"}
-_DRIVING = frozenset({"builtins.list", "builtins.tuple", "builtins.next", "builtins.set", "builtins.dict"})
-_PASSING = frozenset({"builtins.list", "builtins.tuple", "builtins.iter"})
 
 
 class Methods(Expressions):

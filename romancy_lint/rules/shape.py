@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from romancy_lint.analysis.expressions import is_abstract
+from romancy_lint.analysis.attributes import is_abstract
 from romancy_lint.analysis.model import FunctionNode
 from romancy_lint.analysis.scope import own_nodes
 from romancy_lint.finding import Edit, Fix, Place
