@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 from collections.abc import Iterable
@@ -45,6 +46,14 @@ class Project:
         if path not in self.modules:
             self.modules[path] = self._parse(path)
         return self.modules[path]
+
+    def too_deep(self, module: Module, node: ast.AST) -> None:
+        """Notes an expression that is nested too deeply to be followed; nothing is skipped in silence."""
+        place = module.source.place(node)
+        place = Place(place.row, place.column, place.row, place.column)
+        finding = Finding(module.filename, place, "ROM000", "syntax-error", "nested too deeply to be followed")
+        if finding not in self.broken:
+            self.broken.append(finding)
 
     def _parse(self, path: Path) -> Module | None:
         filename = shown(path)

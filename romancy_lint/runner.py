@@ -201,8 +201,9 @@ def analyse(group: Group, project: Project, config: Config) -> list[dict[str, An
     on = selected(config)
     engine = Engine(project, config, [rule for rule in RULES if rule.code in on])
     names = {shown(path) for path in group.files}
+    found = engine.run(modules)
     broken = [finding for finding in project.broken if finding.filename in names]
-    return [finding.to_dict() for finding in (*engine.run(modules), *broken)]
+    return [finding.to_dict() for finding in (*found, *broken)]
 
 
 def _finish(

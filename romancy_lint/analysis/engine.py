@@ -206,18 +206,24 @@ class Engine:
         assert node is not None
         if node.is_generator and declares_flow(node):
             walk.operations = True
-        frame.fire("entered", node)
-        if isinstance(node.node, ast.Lambda):
-            walk.returns = frame.eval(node.node.body)
-            frame.settle(walk.returns)
-        else:
-            frame.block(node.node.body)
+        try:
+            self._walk_body(walk, frame, node)
+        except RecursionError:
+            self.project.too_deep(node.module, node.node)
         for value, name in frame.pending.values():
             assert isinstance(value, Durable | Generator)
             if id(value.origin) not in frame.settled:
                 frame.fire("misused", value, f"unused:{name}", value.origin)
         walk.finished = True
         frame.fire("left", node)
+
+    def _walk_body(self, walk: Walk, frame: Statements, node: FunctionNode) -> None:
+        frame.fire("entered", node)
+        if isinstance(node.node, ast.Lambda):
+            walk.returns = frame.eval(node.node.body)
+            frame.settle(walk.returns)
+        else:
+            frame.block(node.node.body)
 
     def bind_arguments(
         self, function: Function, arguments: list[Value], keywords: dict[str, Value]

@@ -121,7 +121,11 @@ class Resolver:
     def at_import(self, module: Module, node: ast.expr) -> Value:
         """The value of an expression that is evaluated when its module is imported."""
         frame = self.engine.import_frame(module)
-        value = frame.eval(node)
+        try:
+            value = frame.eval(node)
+        except RecursionError:
+            self.project.too_deep(module, node)
+            return UNKNOWN
         if frame.taints:
             self.engine.import_taints[id(node)] = frame.taints[0]
         return value

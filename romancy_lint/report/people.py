@@ -23,7 +23,7 @@ def _mark(finding: Finding) -> str:
 
 def _block(finding: Finding, text: str) -> str:
     place = finding.place
-    message = finding.message.split(" [", 1)[0] if len(finding.chain) > 1 else finding.message
+    message = finding.message.removesuffix(" [" + " -> ".join(map(str, finding.chain)) + "]")
     out = [f"{finding.code}{_mark(finding)} {message}"]
     lines = text.splitlines()
     width = len(str(place.row))

@@ -183,3 +183,10 @@ def test_an_import_goes_where_sorted_imports_have_it():
     code = "import time\nfrom romancy import Context, activity, workflow\n\n@activity\ndef act(): ...\n\n@workflow\n"
     code += "def wf(ctx: Context):\n    time.sleep(5)\n    yield act()\n"
     assert "from romancy import Context, activity, sleep, workflow\n" in fixed(code, unsafe=True, prelude=False)
+
+
+def test_what_is_nested_too_deeply_is_reported_and_the_rest_is_checked():
+    code = "import time\n@workflow\ndef deep(ctx):\n    yield charge(" + "+".join(["1"] * 30_000) + ")\n"
+    code += "@workflow\ndef wf(ctx):\n    yield charge(time.time())\n"
+    assert [finding.code for finding in lint(code)] == ["ROM000", "ROM101"]
+    assert [finding.code for finding in lint("x = " + "not " * 30_000 + "1\n")] == ["ROM000"]
