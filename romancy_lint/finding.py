@@ -77,7 +77,7 @@ class Finding:
             "end_location": {"row": self.place.end_row, "column": self.place.end_column},
             "fix": None if self.fix is None else _fix_to_dict(self.fix),
             "severity": self.severity,
-            "url": f"https://romancy.readthedocs.io/lint/{self.code}",
+            "url": None,
             "workflow": self.workflow,
             "chain": [{"function": h.function, "filename": h.filename, "row": h.row} for h in self.chain],
         }

@@ -25,7 +25,7 @@ def sarif(findings: list[Finding], texts: dict[str, str]) -> str:
         for rule in RULES
     ]
     index = {rule.code: number for number, rule in enumerate(RULES)}
-    driver = {"name": "romancy-lint", "informationUri": "https://romancy.readthedocs.io/lint", "rules": rules}
+    driver = {"name": "romancy-lint", "rules": rules}
     results = [_result(finding, index) for finding in findings]
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
