@@ -1,0 +1,1 @@
+"""From modules to findings: names are resolved, functions walked from workflows on, facts gathered at their places."""
