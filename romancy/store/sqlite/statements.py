@@ -1,0 +1,77 @@
+"""The pieces that several SQL statements share: column lists, word lists, and what a row is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from romancy.store.protocol import SUSPECT, Instance, NewInstance, Parent
+
+INSTANCE = (
+    "number, id, workflow, version, input, seed, status, run, position, owner, wake_at, "
+    "parent, parent_run, parent_step, error, recoveries, created, changed"
+)
+WAKEABLE = ("pending", "running", "waiting", "compensating")
+TRUSTED = f"recoveries < {SUSPECT}"
+SUSPECTS = f"recoveries >= {SUSPECT}"
+
+
+def instance_of(row: Sequence[Any]) -> Instance:
+    """What a row of `INSTANCE` says."""
+    number, id, workflow, version, input, seed, status, run, position, owner, wake_at, parent, parent_run = row[:13]
+    parent_step, error, recoveries, created, changed = row[13:]
+    return Instance(
+        number=number,
+        id=id,
+        workflow=workflow,
+        version=version,
+        input=input,
+        seed=seed,
+        status=status,
+        run=run,
+        position=position,
+        owner=owner,
+        wake_at=wake_at,
+        parent=None if parent is None else Parent(number=parent, run=parent_run, step=parent_step),
+        error=error,
+        recoveries=recoveries,
+        created=created,
+        changed=changed,
+    )
+
+
+def fresh(number: int, new: NewInstance, owner: int | None, now: float) -> Instance:
+    """What a row says that was just inserted."""
+    return Instance(
+        number=number,
+        id=new.id,
+        workflow=new.workflow,
+        version=new.version,
+        input=new.input,
+        seed=new.seed,
+        status="pending" if owner is None else "running",
+        run=1,
+        position=0,
+        owner=owner,
+        wake_at=now if owner is None else None,
+        parent=new.parent,
+        error=None,
+        recoveries=0,
+        created=new.at,
+        changed=new.at,
+    )
+
+
+def marks(names: Collection[str]) -> str:
+    """Placeholders for names, as `named` gives them."""
+    return ", ".join(f":name{place}" for place in range(len(names)))
+
+
+def named(names: Collection[str]) -> dict[str, str]:
+    """The parameters for `marks`."""
+    return {f"name{place}": name for place, name in enumerate(names)}
+
+
+def literals(words: Sequence[str]) -> str:
+    """Words of ours, as SQL literals."""
+    return ", ".join(f"'{word}'" for word in words)

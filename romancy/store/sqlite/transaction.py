@@ -1,0 +1,192 @@
+"""How the SQLite store writes: one place, which one thread holds at a time, and transactions that begin as writers.
+
+A commit that returned is on the disk. Every write begins with `begin immediate`, since a transaction that starts as a
+reader and turns writer fails at once where another one wrote meanwhile, whatever the busy timeout.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from romancy.errors import LeaseLostError, RomancyError, StoreError
+from romancy.history import Event
+
+
+class Writer:
+    """The connection that writes, and the place at it.
+
+    Args:
+        connection: the connection.
+        path: of its database, for messages.
+        boundary: called with a tag before and after each transaction.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: str, boundary: Callable[[str], None] | None) -> None:
+        self.connection = connection
+        self.path = path
+        self.boundary = boundary
+        self.lock = threading.Lock()
+        self.thread: int | None = None
+
+    def is_mine(self) -> bool:
+        """Whether this thread holds the place."""
+        return self.thread == threading.get_ident()
+
+    def exclusive(self) -> Exclusive:
+        """Hold the place over several transactions of this thread."""
+        return Exclusive(self)
+
+    def transaction(self, tag: str) -> Transaction:
+        """Hold the place for one transaction."""
+        return Transaction(self, tag)
+
+
+class Exclusive:
+    """The writer's place, which one thread of this process holds at a time, over as many verbs as it likes."""
+
+    __slots__ = ("_holds", "_writer")
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._holds = False
+
+    def __enter__(self) -> None:
+        writer, me = self._writer, threading.get_ident()
+        if writer.thread != me:
+            writer.lock.acquire()
+            writer.thread = me
+            self._holds = True
+
+    def __exit__(self, *_: object) -> None:
+        if self._holds:
+            self._writer.thread = None
+            self._writer.lock.release()
+
+
+class Transaction:
+    """`begin immediate` … `commit`, or a rollback where the block raised or gave up."""
+
+    __slots__ = ("_connection", "_is_abandoned", "_place", "_tag", "_writer")
+
+    def __init__(self, writer: Writer, tag: str) -> None:
+        self._writer = writer
+        self._connection = writer.connection
+        self._tag = tag
+        self._is_abandoned = False
+        self._place = Exclusive(writer)
+
+    def abandon(self) -> None:
+        """Roll back at the end, though nothing was raised."""
+        self._is_abandoned = True
+
+    def __enter__(self) -> Transaction:
+        self._place.__enter__()
+        try:
+            self._cut("before")
+            begin(self._connection)
+        except BaseException as problem:
+            self._place.__exit__()
+            if isinstance(problem, sqlite3.Error):
+                raise store_error(self._writer.path, problem) from problem
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            self._end(error)
+        finally:
+            self._place.__exit__()
+
+    def _end(self, error: BaseException | None) -> None:
+        if error is None and not self._is_abandoned:
+            self._cut("before commit of")
+            try:
+                self._connection.execute("commit")
+            except sqlite3.Error as problem:
+                self._roll_back()
+                raise store_error(self._writer.path, problem) from problem
+            self._cut("after")
+            return
+        self._roll_back()
+        # What an activity's own SQL raises inside of its session is the activity's affair.
+        if isinstance(error, sqlite3.Error) and self._tag != "session":
+            raise store_error(self._writer.path, error) from error
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("rollback")
+
+    def _cut(self, when: str) -> None:
+        boundary = self._writer.boundary
+        if boundary is not None:
+            boundary(f"{when} {self._tag}")
+
+
+class SqliteRecording:
+    """The transaction of one activity on SQLite."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        number: int,
+        run: int,
+        append: Callable[[Sequence[tuple[int, int, int, Event]]], None],
+    ) -> None:
+        from sqlite_utils import Database
+
+        self._connection = connection
+        self._number = number
+        self._run = run
+        self._append = append
+        self.handle: Any = Database(connection, execute_plugins=False)
+        self.is_recorded = False
+
+    def record(self, event: Event) -> int:
+        if not self._connection.in_transaction:
+            raise RomancyError(
+                "the activity ended the transaction of session() itself, so that its result cannot be recorded with "
+                "it: leave commit and rollback to Romancy"
+            )
+        seq: int = self._connection.execute(
+            "select coalesce(max(seq) + 1, 0) from history where instance = ? and run = ?", [self._number, self._run]
+        ).fetchone()[0]
+        self._append([(self._number, self._run, seq, event)])
+        self.is_recorded = True
+        return seq
+
+
+def begin(connection: sqlite3.Connection) -> None:
+    """Wait for the write lock as long as somebody may reasonably hold it, and then say so."""
+    for patience in range(12, -1, -1):
+        try:
+            connection.execute("begin immediate")
+            return
+        except sqlite3.OperationalError as busy:
+            if busy.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or patience == 0:
+                raise
+
+
+@contextmanager
+def told(path: str) -> Iterator[None]:
+    """Trouble with the file is a `StoreError` that names it."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as problem:
+        raise store_error(path, problem) from problem
+
+
+def store_error(path: str, problem: Exception) -> StoreError:
+    """What to say of trouble with a file."""
+    text = f"{path}: {problem}"
+    if isinstance(problem, sqlite3.OperationalError) and problem.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+        text += " by another process, which keeps a transaction open: end it, then start again"
+    return StoreError(text)
+
+
+def lost(token: int) -> LeaseLostError:
+    """What to say to a worker whose lease is gone."""
+    return LeaseLostError(f"lease {token} was taken over by another worker: nothing was written under it")
