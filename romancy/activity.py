@@ -13,7 +13,7 @@ import attrs
 
 from romancy.calls import ActivityDefinition, Call, CallActivity, Compensation, describe, seconds
 from romancy.errors import DefinitionError
-from romancy.retry import ONCE, RetryPolicy
+from romancy.retry import ONCE, RetryPolicy, checked
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -118,7 +118,7 @@ def _define(
         name=name or fn.__name__,
         fn=fn,
         is_async=inspect.iscoroutinefunction(fn),
-        retry=retry or (ONCE if at_most_once else RetryPolicy()),
+        retry=checked(retry, f"@activity on {place}") or (ONCE if at_most_once else RetryPolicy()),
         timeout=None if timeout is None else seconds(timeout),
         raises=_classes(raises, place),
         at_most_once=at_most_once,

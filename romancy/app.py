@@ -5,14 +5,12 @@ from __future__ import annotations
 import atexit
 import os
 import random
-import signal
 import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from romancy.activity import running
@@ -36,7 +34,9 @@ from romancy.worker.activities import Attempt, Flight, Inline, Pool
 from romancy.worker.intake import Beginning
 from romancy.worker.leases import this_worker
 from romancy.worker.loop import Look, Loop, Options, Stop
+from romancy.worker.signals import asking_to_stop
 from romancy.worker.turn import Ended
+from romancy.worker.waiters import Waiters
 from romancy.worker.watchdog import Watchdog
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ class Romancy:
         self._clock = clock
         self._connect = connect
         self._boundary = boundary
-        self._waiters = _Waiters()
+        self._waiters = Waiters()
         self._ended: dict[str, int] = {}
         self._store: Database | None = None
         self._loop: Loop | None = None
@@ -186,7 +186,7 @@ class Romancy:
             self._start_worker()
         thread, loop = self._thread, self._loop
         assert thread is not None and loop is not None
-        with _signals(lambda again: loop.messages.put(Stop(now=again))):
+        with asking_to_stop(lambda again: loop.messages.put(Stop(now=again))):
             while thread.is_alive():
                 thread.join(_POLL if until_idle else 0.5)
                 if until_idle and thread.is_alive() and loop.is_idle():
@@ -561,49 +561,6 @@ class Handle(Generic[T]):
         return definition
 
 
-class _Waiters:
-    """Who waits for the end of which instance."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._futures: dict[str, list[Future[Ended]]] = {}
-
-    @contextmanager
-    def waiting(self, id: str) -> Generator[Future[Ended], None, None]:
-        future: Future[Ended] = Future()
-        with self._lock:
-            self._futures.setdefault(id, []).append(future)
-        try:
-            yield future
-        finally:
-            with self._lock:
-                left = [each for each in self._futures.get(id, ()) if each is not future]
-                if left:
-                    self._futures[id] = left
-                else:
-                    self._futures.pop(id, None)
-
-    def ids(self) -> list[str]:
-        with self._lock:
-            return list(self._futures)
-
-    def announce(self, ended: Ended) -> None:
-        if ended.id in self._futures:
-            for future in self._taken(ended.id):
-                future.set_result(ended)
-
-    def fail(self, error: StoreError) -> None:
-        for id in self.ids():
-            for future in self._taken(id):
-                future.set_exception(error)
-
-    def _taken(self, id: str) -> list[Future[Ended]]:
-        with self._lock:
-            return [
-                each for each in self._futures.pop(id, ()) if not each.done() and each.set_running_or_notify_cancel()
-            ]
-
-
 def _checked(call: Call[T]) -> CallWorkflow[T]:
     if not isinstance(call, CallWorkflow):
         raise DefinitionError(f"{describe(call)} is not the call of a workflow: write app.start(some_workflow(…))")
@@ -646,23 +603,3 @@ def _settled(future: Future[Created], loop: Loop, thread: threading.Thread | Non
         except TimeoutError:
             if thread is None or not thread.is_alive():
                 raise loop.failure or StoreError("the worker has stopped: the start was not taken") from None
-
-
-@contextmanager
-def _signals(stop: Callable[[bool], None]) -> Generator[None, None, None]:
-    """While the block runs, SIGTERM and the first SIGINT ask to stop, and a further SIGINT asks to stop now."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    asked: list[int] = []
-
-    def handle(number: int, _: FrameType | None) -> None:
-        stop(number == signal.SIGINT and signal.SIGINT in asked)
-        asked.append(number)
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

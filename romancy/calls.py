@@ -9,7 +9,7 @@ from typing import Any, Generic, Never, Self, TypeVar, Union, overload
 import attrs
 
 from romancy.errors import DefinitionError
-from romancy.retry import RetryPolicy
+from romancy.retry import RetryPolicy, checked
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -80,6 +80,7 @@ class Call(Generic[T_co]):
         for name in changes:
             if name not in attrs.fields_dict(type(self)):
                 raise DefinitionError(f"{self} has no option {name!r}")
+        checked(retry, f"{self}.options(…)")
         if timeout is not None:
             changes["timeout"] = length = seconds(timeout)
             if length <= 0:

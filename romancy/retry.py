@@ -11,18 +11,32 @@ import attrs
 from romancy.errors import DefinitionError, TerminalError
 
 
-def _positive(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-    if not value > 0:
+def _attempts(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise DefinitionError(f"RetryPolicy({attribute.name}={value!r}): write a whole number, 1 or more")
+
+
+def _factor(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not _is_number(value) or not value > 0:  # type: ignore[operator]
         raise DefinitionError(f"RetryPolicy({attribute.name}={value!r}): write a number above 0")
 
 
-def _not_negative(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-    if not value >= 0:
+def _seconds(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not _is_number(value) or not value >= 0:  # type: ignore[operator]
         raise DefinitionError(f"RetryPolicy({attribute.name}={value!r}): write a number of seconds, 0 or more")
 
 
-def _as_tuple(classes: Iterable[type[BaseException]]) -> tuple[type[BaseException], ...]:
-    return tuple(classes)
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _classes(classes: Iterable[type[BaseException]]) -> tuple[type[BaseException], ...]:
+    """Exception classes, as a tuple: a name in their place would only be met when an activity fails."""
+    given = tuple(classes)
+    for each in given:
+        if not (isinstance(each, type) and issubclass(each, BaseException)):
+            raise DefinitionError(f"RetryPolicy(non_retryable=…): {each!r} is no exception class: write the class")
+    return given
 
 
 @attrs.frozen(kw_only=True)
@@ -43,13 +57,13 @@ class RetryPolicy:
         non_retryable: exception classes that stop at once, as `TerminalError` does.
     """
 
-    max_attempts: int = attrs.field(default=5, validator=_positive)
-    initial_delay: float = attrs.field(default=1.0, validator=_not_negative)
-    backoff: float = attrs.field(default=2.0, validator=_positive)
-    max_delay: float = attrs.field(default=60.0, validator=_not_negative)
-    max_duration: float = attrs.field(default=300.0, validator=_not_negative)
+    max_attempts: int = attrs.field(default=5, validator=_attempts)
+    initial_delay: float = attrs.field(default=1.0, validator=_seconds)
+    backoff: float = attrs.field(default=2.0, validator=_factor)
+    max_delay: float = attrs.field(default=60.0, validator=_seconds)
+    max_duration: float = attrs.field(default=300.0, validator=_seconds)
     jitter: bool = True
-    non_retryable: tuple[type[BaseException], ...] = attrs.field(default=(), converter=_as_tuple)
+    non_retryable: tuple[type[BaseException], ...] = attrs.field(default=(), converter=_classes)
 
     def delay(self, attempt: int, elapsed: float, error: BaseException, chance: Callable[[], float]) -> float | None:
         """Seconds until the next attempt, or None when there is to be none.
@@ -75,12 +89,26 @@ class RetryPolicy:
 
 
 def _retry_after(error: BaseException) -> float | None:
-    asked = getattr(error, "retry_after", None)
+    try:
+        asked = getattr(error, "retry_after", None)
+    except Exception:  # a property of the user's that fails asks for nothing
+        return None
     if isinstance(asked, timedelta):
         asked = asked.total_seconds()
     if isinstance(asked, bool) or not isinstance(asked, (int, float)) or not 0 <= asked < float("inf"):
         return None
     return float(asked)
+
+
+def checked(retry: RetryPolicy | None, where: str) -> RetryPolicy | None:
+    """The policy itself.
+
+    Raises:
+        DefinitionError: it is something else, such as a number of attempts.
+    """
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        raise DefinitionError(f"{where}: retry={retry!r} is no policy: write retry=RetryPolicy(max_attempts=…)")
+    return retry
 
 
 ONCE = RetryPolicy(max_attempts=1)

@@ -135,7 +135,11 @@ class Attempt:
         flight.result = flight.recorded = flight.completed = None
         flight.error = error
         flight.is_final = flight.is_final or not isinstance(error, Exception)
-        self._close(error)
+        try:
+            self._close(error)
+        except BaseException as trouble:
+            if flight.trouble is None:
+                flight.trouble = StoreError(f"the SQL of {flight.pending} could not be rolled back: {trouble}")
 
     def end(self) -> None:
         """Leave the activity's context."""

@@ -73,12 +73,13 @@ class Intake:
     def _create(self, turn: Turn, beginnings: list[Beginning], owner: int | None) -> None:
         if not beginnings:
             return
-        new = [each.new for each in beginnings]
-        for beginning, created in zip(beginnings, self._store.create(new, owner=owner, now=turn.now), strict=True):
-            if not created.existed and owner is not None:
-                self._enter(turn, created.instance)
+        created = self._store.create([each.new for each in beginnings], owner=owner, now=turn.now)
+        for beginning, each in zip(beginnings, created, strict=True):
             if not beginning.created.done():
-                beginning.created.set_result(created)
+                beginning.created.set_result(each)
+        for each in created:
+            if not each.existed and owner is not None:
+                self._enter(turn, each.instance)
 
     def begin_children(self, turn: Turn, starts: list[tuple[Resident, PendingChild]], *, stays: bool) -> bool:
         """Create the instances that workflows asked for; whoever asked is told in the same turn.

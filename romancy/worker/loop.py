@@ -16,7 +16,7 @@ from typing import Union
 
 import attrs
 
-from romancy.errors import LeaseLostError, StoreError
+from romancy.errors import LeaseLostError, RomancyError, StoreError
 from romancy.kernel import PendingChild
 from romancy.registry import Registry
 from romancy.store.protocol import Store, WorkerIdentity
@@ -367,8 +367,14 @@ class Loop:
                 self._lose(flight)
                 raise flight.trouble
             resident = self._residents.get(flight.number)
-            if resident is not None and resident.run == flight.run:
+            if resident is None or resident.run != flight.run:
+                continue
+            try:
                 turn.landed(resident, flight)
+            except RomancyError:
+                raise
+            except Exception as error:
+                turn.broke(resident, error)
 
     def _lose(self, flight: Flight) -> None:
         """The database failed under an activity's session: as nothing was written, it is as if it had not run."""

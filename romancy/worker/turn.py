@@ -133,6 +133,9 @@ class Turn:
         except RomancyError as error:
             self.park(resident, str(error))
             return
+        except Exception as error:
+            self.broke(resident, error)
+            return
         finally:
             self.driven = None
         if execution.warnings:
@@ -260,6 +263,11 @@ class Turn:
         """Let the instance wait for somebody to mend it."""
         self._parked[resident] = reason
         self.touch(resident)
+
+    def broke(self, resident: Resident, error: Exception) -> None:
+        """An error that nobody foresaw concerns one instance: it is parked, and the others go on."""
+        _LOG.error("instance %r is parked", resident.id, exc_info=error)
+        self.park(resident, f"the engine met an error of its own: {type(error).__name__}: {error}")
 
     # -- what follows
 

@@ -193,7 +193,7 @@ def test_a_workflow_that_catches_it_and_returns_is_completed(app):
     def stays(ctx: Context):
         try:
             yield sleep(1000)
-        except WorkflowCancelled:
+        except WorkflowCancelled:  # romancy: ignore[ROM501] goes on after a cancellation on purpose
             return "stayed"
 
     handle = app.start(stays())

@@ -253,7 +253,7 @@ def test_a_loser_that_returns_instead_of_giving_way_does_not_change_the_winner(s
     def stubborn():
         try:
             yield sleep(1000)
-        except WorkflowCancelled:
+        except WorkflowCancelled:  # romancy: ignore[ROM501] refuses to be cancelled on purpose
             return "mine"
 
     @workflow
@@ -266,6 +266,7 @@ def test_a_loser_that_returns_instead_of_giving_way_does_not_change_the_winner(s
 def test_an_activity_that_cannot_be_called_fails_its_own_branch_only(stage, app):
     @workflow
     def mixed(ctx: Context):
+        # romancy: ignore[ROM601] the defect under test
         results = yield gather(echo(1), echo(object()), echo(3), return_exceptions=True)
         return [type(each).__name__ for each in results]
 

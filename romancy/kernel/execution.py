@@ -10,15 +10,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from types import GeneratorType
-from typing import Any, Union
-
-import attrs
+from typing import Any
 
 from romancy import history
-from romancy.activity import Activity, declared_errors
+from romancy.activity import Activity
 from romancy.calls import (
-    ActivityDefinition,
-    Call,
     CallActivity,
     CallWorkflow,
     Gather,
@@ -32,136 +28,29 @@ from romancy.calls import (
     check_id,
     describe,
 )
-from romancy.codec import CallCodec, activity_codec, decode_error, decode_failure, fingerprint, workflow_codec
+from romancy.codec import activity_codec, decode_error, fingerprint, workflow_codec
 from romancy.errors import (
     DefinitionError,
-    InstanceCancelledError,
-    InstanceFailedError,
     NondeterminismError,
     RomancyError,
     WorkflowCancelled,
 )
 from romancy.history import Event
-from romancy.retry import RetryPolicy
+from romancy.kernel.endings import instance_cancelled, instance_failed
+from romancy.kernel.outcomes import Blocked, Outcome, Raised, Recurred, Returned, told
+from romancy.kernel.pending import (
+    Branch,
+    Join,
+    Pending,
+    PendingActivity,
+    PendingChild,
+    PendingTimer,
+    Sink,
+    line_of,
+    name_of,
+)
 from romancy.saga import Undoable, compensate
 from romancy.workflow import Context, current
-
-
-@attrs.frozen
-class Blocked:
-    """The workflow waits; `ready` are the pending calls that this event brought about."""
-
-    ready: tuple[Pending, ...] = ()
-
-
-@attrs.frozen
-class Returned:
-    """The workflow returned; the result is JSON."""
-
-    result: str
-
-
-@attrs.frozen
-class Raised:
-    """The workflow raised, and what had to be compensated was."""
-
-    error: BaseException
-    compensation_errors: tuple[BaseException, ...] = ()
-
-
-@attrs.frozen
-class Recurred:
-    """The run is over and the next begins with this input, which is JSON."""
-
-    input: str
-
-
-Outcome = Union[Blocked, Returned, Raised, Recurred]
-
-
-@attrs.define(eq=False)
-class PendingActivity:
-    """A call of an activity that waits for its completion; `attempt` is the next one, not before `due`."""
-
-    step: str
-    activity: ActivityDefinition
-    codec: CallCodec
-    retry: RetryPolicy
-    timeout: float | None
-    arguments: str
-    fingerprint: int
-    sink: Sink
-    attempt: int = 1
-    due: float | None = None
-    first_started: float | None = None
-    interrupted: bool = False
-    dropped: bool = False
-
-    def __str__(self) -> str:
-        return f"activity {self.activity.name!r} ({self.activity.place})"
-
-
-@attrs.define(eq=False)
-class PendingTimer:
-    """A sleep that waits for its instant."""
-
-    step: str
-    due: float
-    sink: Sink
-    dropped: bool = False
-
-    def __str__(self) -> str:
-        return "a sleep"
-
-
-@attrs.define(eq=False)
-class PendingChild:
-    """Another instance to be started, under an id that every replay derives again; detached ones are not waited for."""
-
-    step: str
-    workflow: WorkflowDefinition
-    child: str
-    arguments: str
-    fingerprint: int
-    detached: bool
-    sink: Sink
-    dropped: bool = False
-
-    def __str__(self) -> str:
-        return f"{'start of' if self.detached else 'child'} workflow {self.workflow.name!r} ({self.workflow.place})"
-
-
-Pending = Union[PendingActivity, PendingTimer, PendingChild]
-
-
-@attrs.define(eq=False)
-class Branch:
-    """A generator that is being driven; `sink` is the place among others that it reports to, None for the workflow."""
-
-    generator: Generator[Any, Any, Any]
-    prefix: str
-    sink: Sink | None
-    issued: int = 0
-    waiting: Pending | Join | None = None
-    cancelled: bool = False
-
-
-@attrs.define(eq=False)
-class Join:
-    """A gather or race under way; `running` holds its members that have not ended, by index."""
-
-    sink: Sink
-    is_race: bool
-    return_exceptions: bool
-    results: list[Any]
-    running: dict[int, Pending | Branch | Join]
-    decided: bool = False
-    value: Any = None
-    error: BaseException | None = None
-
-
-Sink = Union[Branch, tuple[Join, int]]
-"""Who gets a result: a branch at its `yield`, or a member's place in a gather or race."""
 
 
 class Execution:
@@ -252,7 +141,7 @@ class Execution:
         """What was dropped may still report after the code has ended, and changes nothing."""
         pending = self.pending.get(getattr(event, "step", ""))
         if type(event) is not history.Patched and (pending is None or not pending.dropped):
-            raise self._mismatch(event, f"the code has ended already: {_told(self.outcome)}")
+            raise self._mismatch(event, f"the code has ended already: {told(self.outcome)}")
         if pending is not None:
             self._answered(event, type(pending))
         return self.outcome
@@ -552,8 +441,8 @@ class Execution:
         pending = self.pending.get(event.step)
         if pending is None:
             raise self._mismatch(event, self._what_it_does())
-        if type(pending) is not kind or getattr(event, "name", None) != _name(pending):
-            raise self._mismatch(event, f"the code asks for {pending}, yielded at {_line(pending.sink)}")
+        if type(pending) is not kind or getattr(event, "name", None) != name_of(pending):
+            raise self._mismatch(event, f"the code asks for {pending}, yielded at {line_of(pending.sink)}")
         return pending
 
     def _answered(self, event: Any, kind: type[Any]) -> Any:
@@ -563,10 +452,10 @@ class Execution:
 
     def _compare(self, event: Any, pending: PendingActivity | PendingChild) -> None:
         if event.fingerprint is not None and event.fingerprint != pending.fingerprint:
-            told = f"step {event.step}: {pending} was recorded with other arguments than the code gives it now"
+            differs = f"step {event.step}: {pending} was recorded with other arguments than the code gives it now"
             if self._strict:
-                raise NondeterminismError(f"{self._who()}: {told}: {pending.arguments[:200]}")
-            self.warnings.append(told)
+                raise NondeterminismError(f"{self._who()}: {differs}: {pending.arguments[:200]}")
+            self.warnings.append(differs)
 
     def _mismatch(self, event: Event, code: str) -> NondeterminismError:
         step = getattr(event, "step", None)
@@ -579,18 +468,18 @@ class Execution:
         return f"instance {self.context.instance_id!r} of workflow {self.definition.place}"
 
     def _what_it_does(self) -> str:
-        waits = [f"step {each.step}, {each}, at {_line(each.sink)}" for each in self.pending.values()]
+        waits = [f"step {each.step}, {each}, at {line_of(each.sink)}" for each in self.pending.values()]
         return f"the code waits for {'; '.join(waits[:3])}" if waits else "the code waits for nothing"
 
     def _foreign(self, value: Any, sink: Sink) -> str:
-        told = f"{_line(sink)}: a workflow yields calls, and this is {describe(value)}"
+        text = f"{line_of(sink)}: a workflow yields calls, and this is {describe(value)}"
         if isinstance(value, GeneratorType):
-            return f"{told}: write `yield from {value.__name__}(…)`"
+            return f"{text}: write `yield from {value.__name__}(…)`"
         if isinstance(value, Activity):
-            return f"{told}: call it, `yield {value.definition.name}(…)`"
+            return f"{text}: call it, `yield {value.definition.name}(…)`"
         if type(value).__name__ == "Workflow":
-            return f"{told}: call it, `yield {value.__name__}(…)`"
-        return f"{told}: compute it without yield, or in an @activity"
+            return f"{text}: call it, `yield {value.__name__}(…)`"
+        return f"{text}: compute it without yield, or in an @activity"
 
 
 _CANCEL = PendingTimer("", 0.0, None)  # type: ignore[arg-type]
@@ -632,61 +521,13 @@ def replay(execution: Execution, events: Iterable[Event]) -> Outcome:
     Raises:
         NondeterminismError: the code asks for something else than what the history holds.
     """
-    told = list(events)
-    changes = [each.change for each in told if isinstance(each, history.Patched)]
+    known = list(events)
+    changes = [each.change for each in known if isinstance(each, history.Patched)]
     execution.context.patches.update(dict.fromkeys(changes, True))
-    for event in told:
+    for event in known:
         if not isinstance(event, history.Terminal):
-            execution.feed(event, replaying=len(told) > 1)
+            execution.feed(event, replaying=len(known) > 1)
     return execution.outcome
-
-
-def instance_failed(instance_id: str, failure: str) -> InstanceFailedError:
-    """The error of an instance that failed, with the workflow's exception as its cause."""
-    cause, compensation_errors = decode_failure(failure, tuple(declared_errors))
-    error = InstanceFailedError(instance_id, compensation_errors)
-    error.__cause__ = cause
-    return error
-
-
-def instance_cancelled(instance_id: str, failure: str) -> InstanceCancelledError:
-    """The error of an instance that was cancelled."""
-    return InstanceCancelledError(instance_id, decode_failure(failure, tuple(declared_errors))[1])
-
-
-def _name(pending: Pending) -> str | None:
-    match pending:
-        case PendingActivity():
-            return pending.activity.name
-        case PendingChild():
-            return pending.workflow.name
-        case PendingTimer():
-            return None
-
-
-def _line(sink: Sink | None) -> str:
-    """Where the code stands that waits: file and line of the innermost generator that is not a call's own."""
-    while sink is not None and not isinstance(sink, Branch):
-        sink = sink[0].sink
-    if sink is None:
-        return "a branch that has ended"
-    generator: Any = sink.generator
-    while isinstance(inner := generator.gi_yieldfrom, GeneratorType) and inner.gi_code is not Call.__iter__.__code__:
-        generator = inner
-    frame = generator.gi_frame
-    return f"{generator.gi_code.co_filename}:{frame.f_lineno if frame else generator.gi_code.co_firstlineno}"
-
-
-def _told(outcome: Outcome) -> str:
-    match outcome:
-        case Returned(result):
-            return f"it returned {result[:80]}"
-        case Raised(error):
-            return f"it raised {error!r}"
-        case Recurred():
-            return "it recurred"
-        case Blocked():
-            return "it waits"
 
 
 def _close(generator: Generator[Any, Any, Any]) -> None:
