@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, overload
@@ -79,10 +79,20 @@ def activity(
     retry: RetryPolicy | None = None,
     timeout: float | timedelta | None = None,
     compensate: Callable[..., Any] | None = None,
-    raises: type[Exception] | tuple[type[Exception], ...] = (),
+    raises: type[Exception] | Iterable[type[Exception]] = (),
     at_most_once: bool = False,
 ) -> _Decorate: ...
-def activity(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+def activity(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    retry: RetryPolicy | None = None,
+    timeout: float | timedelta | None = None,
+    compensate: Callable[..., Any] | None = None,
+    raises: type[Exception] | Iterable[type[Exception]] = (),
+    at_most_once: bool = False,
+) -> Any:
     """Make an activity of a function, plain or `async def`.
 
     Args:
@@ -98,7 +108,17 @@ def activity(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Raises:
         DefinitionError: the function is a generator, or an option does not fit.
     """
-    return _Decorate(options) if fn is None else _define(fn, **options)
+    decorate = _Decorate(
+        {
+            "name": name,
+            "retry": retry,
+            "timeout": timeout,
+            "compensate": compensate,
+            "raises": raises,
+            "at_most_once": at_most_once,
+        }
+    )
+    return decorate if fn is None else decorate(fn)
 
 
 def _define(
@@ -108,14 +128,16 @@ def _define(
     retry: RetryPolicy | None = None,
     timeout: float | timedelta | None = None,
     compensate: Callable[..., Any] | None = None,
-    raises: type[Exception] | tuple[type[Exception], ...] = (),
+    raises: type[Exception] | Iterable[type[Exception]] = (),
     at_most_once: bool = False,
 ) -> Activity[Any, Any]:
     place = _refuse_what_cannot_be_called(fn)
     if timeout is not None and not seconds(timeout) > 0:
         raise DefinitionError(f"@activity(timeout={timeout!r}) on {place}: write a length of time above zero")
+    if not isinstance(at_most_once, bool):
+        raise DefinitionError(f"@activity(at_most_once={at_most_once!r}) on {place}: write True or False")
     definition = ActivityDefinition(
-        name=name or fn.__name__,
+        name=checked_name(name, fn, place),
         fn=fn,
         is_async=inspect.iscoroutinefunction(fn),
         retry=checked(retry, f"@activity on {place}") or (ONCE if at_most_once else RetryPolicy()),
@@ -142,10 +164,12 @@ def _refuse_what_cannot_be_called(fn: Callable[..., Any]) -> str:
 
 
 def _classes(raises: object, place: str) -> tuple[type[Exception], ...]:
-    classes = raises if isinstance(raises, tuple) else (raises,)
+    classes = tuple(raises) if isinstance(raises, Iterable) and not isinstance(raises, (type, str)) else (raises,)
     for each in classes:
         if not (isinstance(each, type) and issubclass(each, Exception)):
-            raise DefinitionError(f"@activity(raises=…) on {place}: {describe(each)} is no exception class")
+            raise DefinitionError(
+                f"@activity(raises=…) on {place}: {describe(each)} is no exception class: write one class or several"
+            )
     declared_errors.update(dict.fromkeys(classes))
     return classes
 
@@ -171,6 +195,15 @@ def _compensation(fn: Callable[..., Any], compensate: Callable[..., Any]) -> Com
             f"give it the parameters of {fn.__name__}, and result= if it needs the result"
         ) from None
     return Compensation(activity=undo, takes_result=takes_result, by_name=by_name)
+
+
+def checked_name(name: str | None, fn: Callable[..., Any], place: str) -> str:
+    """The name of a definition: the function's own, unless another one is given."""
+    if name is None:
+        return fn.__name__
+    if not isinstance(name, str) or not 0 < len(name) <= 1000 or "\0" in name:
+        raise DefinitionError(f"name={name!r} on {place}: write a text of 1 to 1,000 characters, or leave it out")
+    return name
 
 
 _PLACED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -38,6 +38,7 @@ from romancy.worker.signals import asking_to_stop
 from romancy.worker.turn import Ended
 from romancy.worker.waiters import Waiters
 from romancy.worker.watchdog import Watchdog
+from romancy.workflow import current
 
 T = TypeVar("T")
 
@@ -95,6 +96,8 @@ class Romancy:
         if "://" in self.database:
             scheme = self.database.partition("://")[0]
             raise DefinitionError(f"{scheme}:// databases are not supported: name the path of a SQLite file")
+        if worker_id is not None:
+            check_id(worker_id)
         self._worker_id = worker_id
         self._has_worker = worker
         self._max_activities = max_activities
@@ -106,6 +109,7 @@ class Romancy:
         self._waiters = Waiters()
         self._ended: dict[str, int] = {}
         self._store: Database | None = None
+        self._is_closed = False
         self._loop: Loop | None = None
         self._inline: Inline | None = None
         self._thread: threading.Thread | None = None
@@ -139,11 +143,11 @@ class Romancy:
         Raises:
             StoreError: the database cannot be opened.
         """
-        if self._store is not None:
-            return
-        self._store = SqliteStore(self.database, connect=self._connect, boundary=self._boundary)
-        atexit.register(self.close)
-        if self._has_worker:
+        if self._store is None:
+            self._store = SqliteStore(self.database, connect=self._connect, boundary=self._boundary)
+            self._is_closed = False
+            atexit.register(self.close)
+        if self._has_worker and self._thread is None:
             try:
                 self._start_worker()
             except BaseException:
@@ -162,12 +166,16 @@ class Romancy:
             self._stop_worker(now=True)
             raise
         finally:
-            if self._inline is not None and self._loop is not None:
-                self._loop.close()
-            self._loop = self._inline = None
+            self._end_pumping()
+            self._is_closed = True
             store, self._store = self._store, None
             if store is not None:
                 store.close()
+
+    def _end_pumping(self) -> None:
+        if self._inline is not None and self._loop is not None:
+            self._loop.close()
+        self._loop = self._inline = None
 
     def serve(self, *, until_idle: bool = False) -> dict[str, int]:
         """Work until SIGTERM or SIGINT: what is in flight is finished, the rest handed back. A second SIGINT means now.
@@ -183,17 +191,19 @@ class Romancy:
         """
         self.open()
         if self._thread is None:
+            self._end_pumping()
             self._start_worker()
         thread, loop = self._thread, self._loop
         assert thread is not None and loop is not None
+        is_idle = False
         with asking_to_stop(lambda again: loop.messages.put(Stop(now=again))):
-            while thread.is_alive():
+            while thread.is_alive() and not is_idle:
                 thread.join(_POLL if until_idle else 0.5)
-                if until_idle and thread.is_alive() and loop.is_idle():
-                    loop.messages.put(Stop(now=False))
-                    until_idle = False
-        self._thread = self._loop = None
-        self._watchdog.stop()
+                is_idle = until_idle and loop.is_idle()
+        if is_idle and self._has_worker:
+            return dict(self._ended)  # the app stays open, and its worker goes on in the background
+        self._stop_worker(now=False)
+        self._loop = None
         if loop.failure is not None:
             raise loop.failure
         return dict(self._ended)
@@ -259,6 +269,9 @@ class Romancy:
         return lambda flight: Attempt(flight, store, clock, in_session)
 
     def _opened(self) -> Database:
+        _refuse_in_workflow()
+        if self._is_closed:
+            raise StoreError(f"the app on {self.database} is closed: use it inside of `with`, or open() it again")
         if self._store is None:
             self.open()
         assert self._store is not None
@@ -269,6 +282,11 @@ class Romancy:
         if self._loop is not None and self._loop.failure is not None:
             raise self._loop.failure
         return self._loop if self._thread is not None and self._thread.is_alive() else None
+
+    def _refuse_to_wait(self) -> None:
+        """Nobody may be there to end an instance when this app's own worker is not."""
+        if self._has_worker:
+            raise StoreError("the worker of this app has stopped: open() starts it again")
 
     def _poke(self) -> None:
         self._alive()
@@ -361,10 +379,15 @@ class Romancy:
             after: only those created after the one of this id: the last of the page before.
 
         Raises:
-            DefinitionError: there is no such status.
+            DefinitionError: there is no such status, or the limit is no number.
+            UnknownInstanceError: there is no instance of the id in `after`.
         """
         if status is not None and status not in STATUSES:
             raise DefinitionError(f"there is no status {status!r}: it is one of {', '.join(STATUSES)}")
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+            raise DefinitionError(f"instances(limit={limit!r}): write a whole number, 0 or more")
+        if after is not None:
+            self._stored(after)
         found = self._opened().instances(status=status, workflow=workflow, limit=limit, after=after)
         return [Handle(self, each.id) for each in found]
 
@@ -383,6 +406,7 @@ class Romancy:
         return Handle(self, id)
 
     def _new(self, call: CallWorkflow[Any]) -> tuple[CallWorkflow[Any], NewInstance]:
+        _refuse_in_workflow()
         definition = call.workflow
         self._registry.learn(definition)
         new = NewInstance(
@@ -520,6 +544,7 @@ class Handle(Generic[T]):
 
         if self._app._alive() is None:
             while (ended := self._app._ending(self.id)) is None:
+                self._app._refuse_to_wait()
                 await asyncio.sleep(_POLL)
             return self._value(ended)
         with self._app._waiters.waiting(self.id) as future:
@@ -532,11 +557,14 @@ class Handle(Generic[T]):
         while (ended := self._app._ending(self.id)) is None:
             if until is not None and time.monotonic() >= until:
                 raise self._late()
+            self._app._refuse_to_wait()
             time.sleep(_POLL)
         return ended
 
     def _late(self) -> TimeoutError:
-        return TimeoutError(f"instance {self.id!r} is {self.status} still")
+        instance = self._app._opened().instance(self.id)
+        status = "about to begin" if instance is None else f"{instance.status} still"
+        return TimeoutError(f"instance {self.id!r} is {status}")
 
     def _value(self, ended: Ended) -> T:
         match ended.event:
@@ -567,6 +595,14 @@ def _checked(call: Call[T]) -> CallWorkflow[T]:
     if call.id is not None:
         check_id(call.id)
     return call
+
+
+def _refuse_in_workflow() -> None:
+    if current.get(None) is not None:
+        raise DefinitionError(
+            "workflow code cannot use the app, which waits for that code to yield: yield the call of the other "
+            "workflow, or use the app in an @activity"
+        )
 
 
 def _refuse_in_session() -> None:

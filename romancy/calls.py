@@ -202,10 +202,10 @@ def sleep(
     length: float | timedelta | None = None,
     /,
     *,
-    seconds: float = 0.0,
-    minutes: float = 0.0,
-    hours: float = 0.0,
-    days: float = 0.0,
+    seconds: float | None = None,
+    minutes: float | None = None,
+    hours: float | None = None,
+    days: float | None = None,
 ) -> Call[None]:
     """A call that returns after a length of time, by a timer that survives crashes.
 
@@ -214,10 +214,13 @@ def sleep(
         seconds: added to it, as are `minutes`, `hours` and `days`.
 
     Raises:
-        DefinitionError: it is no finite length of time.
+        DefinitionError: it is no finite length of time, or none is given.
     """
-    total = _length(0.0 if length is None else length)
-    return Sleep(total + _length(seconds) + 60 * _length(minutes) + 3600 * _length(hours) + 86400 * _length(days))
+    parts = [(length, 1), (seconds, 1), (minutes, 60), (hours, 3600), (days, 86400)]
+    given = [_length(part) * factor for part, factor in parts if part is not None]
+    if not given:
+        raise DefinitionError("sleep(): say how long, such as sleep(5.0) or sleep(minutes=5)")
+    return Sleep(sum(given))
 
 
 _length = seconds
@@ -323,5 +326,7 @@ def recur(*args: Any, **kwargs: Any) -> Call[Never]:
 
 def describe(value: object) -> str:
     """What a value is, in few words, for messages about a value that should not be there."""
-    told = repr(value) if isinstance(value, (str, int, float, bool, bytes, type(None))) else f"a {type(value).__name__}"
+    kind = type(value).__name__
+    article = "an" if kind[:1] in "aeiouAEIOU" else "a"
+    told = repr(value) if isinstance(value, (str, int, float, bool, bytes, type(None))) else f"{article} {kind}"
     return told if len(told) <= 60 else told[:57] + "…"

@@ -58,8 +58,7 @@ class Registry:
         fresh, self._read = definitions[self._read :], len(definitions)
         for each in fresh:
             known = self._known.get(each.name)
-            # A module that is run and imported as well defines everything twice, at the same places.
-            if known is not None and _module(known) != _module(each) and known.place != each.place:
+            if known is not None and _are_two(known, each):
                 _LOG.warning(
                     "two workflows are named %r: %s and %s; the later one is used: give one of them @workflow(name=…)",
                     each.name,
@@ -69,5 +68,10 @@ class Registry:
             self._known[each.name] = each
 
 
-def _module(definition: WorkflowDefinition) -> str:
-    return definition.fn.__module__
+def _are_two(one: WorkflowDefinition, other: WorkflowDefinition) -> bool:
+    """Whether two definitions of one name are no reload, no redefinition, no module that is both run and imported."""
+    return (
+        one.place != other.place
+        and (one.fn.__module__, one.fn.__qualname__) != (other.fn.__module__, other.fn.__qualname__)
+        and "<locals>" not in one.fn.__qualname__ + other.fn.__qualname__
+    )

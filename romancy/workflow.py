@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import logging
 import random
@@ -11,7 +12,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from romancy.activity import Activity, place_of
+from romancy.activity import Activity, checked_name, place_of
 from romancy.calls import Call, CallWorkflow, WorkflowDefinition, describe
 from romancy.errors import DefinitionError
 
@@ -174,7 +175,7 @@ definitions: list[WorkflowDefinition] = []
 
 def _define(fn: Callable[..., Any], name: str | None, version: str) -> Workflow[Any, Any]:
     place = _refuse_what_cannot_replay(fn)
-    definition = WorkflowDefinition(name=name or fn.__name__, fn=fn, version=version, place=place)
+    definition = WorkflowDefinition(name=checked_name(name, fn, place), fn=fn, version=version, place=place)
     definitions.append(definition)
     return Workflow(definition)
 
@@ -201,4 +202,17 @@ def _refuse_what_cannot_replay(fn: Callable[..., Any]) -> str:
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
     ):
         raise DefinitionError(f"workflow {place} takes no context: write `def {fn.__name__}(ctx: Context, …)`")
+    _refuse_other_first_parameter(fn, parameters[0], place)
     return place
+
+
+def _refuse_other_first_parameter(fn: Callable[..., Any], first: inspect.Parameter, place: str) -> None:
+    annotation = first.annotation
+    if isinstance(annotation, str):
+        annotation = fn.__globals__.get(annotation, getattr(builtins, annotation, inspect.Parameter.empty))
+    is_other = isinstance(annotation, type) and annotation not in (Context, inspect.Parameter.empty)
+    if is_other or first.name in ("self", "cls"):
+        raise DefinitionError(
+            f"workflow {place}: its first parameter is `{first}`, and the context comes there: write "
+            f"`def {fn.__name__}(ctx: Context, …)`, as a function and not a method"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -112,9 +112,9 @@ def check_members(data: Any, name: str, known: set[str], required: Sequence[str]
             raise Unfit(f"lacks the field {each} of {name}: give a field that was added a default", data)
 
 
-def typed_dict(cls: Any, shapes: Mapping[str, Shape]) -> Shape:
-    """The shape of a `TypedDict`."""
-    name, known, required = cls.__name__, set(shapes), sorted(cls.__required_keys__)
+def typed_dict(cls: Any, shapes: Mapping[str, Shape], optional: Collection[str]) -> Shape:
+    """The shape of a `TypedDict` of which some keys may be missing."""
+    name, known, required = cls.__name__, set(shapes), sorted(set(shapes) - set(optional))
 
     def converter(verb: str) -> Callable[[Any], Any]:
         converts = {each: getattr(shape, verb) for each, shape in shapes.items()}

@@ -140,7 +140,8 @@ class Shapes:
 
     def _of_fields(self, cls: Any, bindings: Mapping[Any, Any]) -> Shape:
         if typing.is_typeddict(cls):
-            return fields.typed_dict(cls, {n: self.of(hint) for n, hint in self.hints(cls, bindings).items()})
+            hints = self.hints(cls, bindings)
+            return fields.typed_dict(cls, {n: self.of(hint) for n, hint in hints.items()}, _optional(cls, hints))
         found = fields.fields_of(cls)
         if found is None:
             raise Unsupported(
@@ -199,3 +200,13 @@ def _substitute(annotation: Any, bindings: Mapping[Any, Any]) -> Any:
     if not bindings or isinstance(annotation, type) or not variables:
         return annotation
     return annotation[tuple(bindings.get(each, each) for each in variables)]
+
+
+def _optional(cls: Any, hints: dict[str, Any]) -> set[str]:
+    """The keys that may be missing: what a class keeps of it misses those whose annotations were texts."""
+    said = {name: typing.get_origin(hint) for name, hint in hints.items()}
+    return {
+        name
+        for name, origin in said.items()
+        if origin is typing.NotRequired or (name in cls.__optional_keys__ and origin is not typing.Required)
+    }

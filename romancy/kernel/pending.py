@@ -119,4 +119,5 @@ def line_of(sink: Sink | None) -> str:
     while isinstance(inner := generator.gi_yieldfrom, GeneratorType) and inner.gi_code is not Call.__iter__.__code__:
         generator = inner
     frame = generator.gi_frame
-    return f"{generator.gi_code.co_filename}:{frame.f_lineno if frame else generator.gi_code.co_firstlineno}"
+    code = generator.gi_code
+    return f"{code.co_filename}:{frame.f_lineno if frame else code.co_firstlineno} in {code.co_name}()"

@@ -117,13 +117,15 @@ class Told:
 
 @attrs.frozen(kw_only=True)
 class State:
-    """Where an instance stands after a tick; `keep` says whether its worker goes on with it."""
+    """Where an instance stands after a tick; `keep` says whether its worker goes on with it, `retries` whether it waits
+    for nothing but the next attempts of activities."""
 
     number: int
     status: str
     run: int
     position: int
     keep: bool
+    retries: bool = False
     wake_at: float | None = None
     error: str | None = None
 

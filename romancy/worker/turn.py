@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from threading import get_ident
+from threading import current_thread, get_ident, main_thread
 
 import attrs
 
@@ -132,6 +132,11 @@ class Turn:
                     outcome = execution.feed(event)
         except RomancyError as error:
             self.park(resident, str(error))
+            return
+        except KeyboardInterrupt as error:
+            if current_thread() is main_thread():
+                raise  # it may be somebody's Ctrl-C and not the workflow's doing
+            self.broke(resident, error)
             return
         except Exception as error:
             self.broke(resident, error)
@@ -264,7 +269,7 @@ class Turn:
         self._parked[resident] = reason
         self.touch(resident)
 
-    def broke(self, resident: Resident, error: Exception) -> None:
+    def broke(self, resident: Resident, error: BaseException) -> None:
         """An error that nobody foresaw concerns one instance: it is parked, and the others go on."""
         _LOG.error("instance %r is parked", resident.id, exc_info=error)
         self.park(resident, f"the engine met an error of its own: {type(error).__name__}: {error}")
@@ -300,10 +305,11 @@ class Turn:
                 resident.stored = status
                 self.tick.states.append(self._state(resident, status, keep=True))
             return
-        if status == "running" and not resident.waits_only_for_retries():
+        if status == "running":
             status = "waiting"
         resident.stored = status
-        self.tick.states.append(self._state(resident, status, wake_at=due))
+        retries = due is not None and resident.waits_only_for_retries()
+        self.tick.states.append(self._state(resident, status, wake_at=due, retries=retries))
         self.resting.append(resident)
 
     def _ended(self, resident: Resident, outcome: Outcome) -> None:
@@ -360,6 +366,7 @@ class Turn:
         status: str,
         *,
         keep: bool = False,
+        retries: bool = False,
         wake_at: float | None = None,
         error: str | None = None,
     ) -> State:
@@ -369,6 +376,7 @@ class Turn:
             run=resident.run,
             position=resident.position,
             keep=keep,
+            retries=retries,
             wake_at=wake_at,
             error=error,
         )

@@ -123,7 +123,7 @@ def test_no_attempt_starts_before_its_delay_is_over(stage, app):
     tries, attempts = fails(1, initial_delay=10)
     handle = app.start(tries())
     app.run_until_idle()
-    assert handle.status == "running"
+    assert handle.status == "waiting"
     for _ in range(3):
         stage.clock.advance(3.3)
         app.run_until_idle()

@@ -670,7 +670,7 @@ def test_an_activity_between_two_attempts_is_shown_with_its_error_and_the_next_a
     clock.advance(31)
     app.run_until_idle()
     told = shell.json("show", "r", "--json")
-    assert told["status"] == "running"
+    assert told["status"] == "waiting"
     _, quick, flaky = told["history"]
     assert (quick["what"], quick["status"], quick["attempts"], quick["result"]) == ("cli_quick", "completed", 1, 7)
     assert (flaky["step"], flaky["status"], flaky["attempts"]) == ("2", "retrying", 2)

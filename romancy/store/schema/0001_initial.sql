@@ -26,6 +26,7 @@ create table instance (
     position integer not null default 0,
     owner integer,
     wake_at real,
+    retries integer not null default 0,
     parent integer,
     parent_run integer,
     parent_step text,

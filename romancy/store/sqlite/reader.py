@@ -165,7 +165,7 @@ class SqliteReader:
             f"""
             select 1 from instance
              where workflow in ({marks(workflows)})
-               and (status in ({literals(ACTIVE)})
+               and (status in ({literals(ACTIVE)}) or (status = 'waiting' and retries)
                     or (owner is null and wake_at <= :now and status in ({literals(WAKEABLE)})))
              limit 1
             """,

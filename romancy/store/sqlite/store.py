@@ -187,7 +187,8 @@ class SqliteStore(SqliteReader):
                 self._connection.executemany(
                     """
                     update instance
-                       set status = ?, run = ?, position = ?, owner = ?, error = ?, changed = ?, recoveries = 0,
+                       set status = ?, run = ?, position = ?, owner = ?, error = ?, changed = ?, retries = ?,
+                           recoveries = 0,
                            wake_at = case when ? and exists (select 1 from inbox where inbox.instance = instance.number)
                                           then 0 else ? end
                      where number = ?
@@ -195,7 +196,8 @@ class SqliteStore(SqliteReader):
                     [
                         (
                             *(state.status, state.run, state.position, token if state.keep else None, state.error),
-                            *(tick.at, not state.keep and state.status in WAKEABLE, state.wake_at, state.number),
+                            *(tick.at, state.retries, not state.keep and state.status in WAKEABLE),
+                            *(state.wake_at, state.number),
                         )
                         for state in tick.states
                     ],
