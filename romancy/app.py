@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from romancy.activity import running
-from romancy.calls import Call, CallWorkflow, check_id, describe
+from romancy.calls import CallWorkflow, check_id, describe
 from romancy.codec import workflow_codec
 from romancy.errors import (
     DefinitionError,
@@ -116,6 +116,7 @@ class Romancy:
         self._options = Options(
             lease=lease,
             max_resident=max_resident,
+            slots=max_activities,
             verify=verify,
             watch=guarding.watch if guard else None,
             clock=clock,
@@ -295,7 +296,7 @@ class Romancy:
 
     # -- instances
 
-    def run(self, call: Call[T], *, id: str | None = None, timeout: float | None = None) -> T:
+    def run(self, call: CallWorkflow[T], *, id: str | None = None, timeout: float | None = None) -> T:
         """Start an instance and wait for its result.
 
         Args:
@@ -325,7 +326,7 @@ class Romancy:
                 raise handle._late() from None
         return handle.result(timeout)
 
-    def start(self, call: Call[T], *, id: str | None = None) -> Handle[T]:
+    def start(self, call: CallWorkflow[T], *, id: str | None = None) -> Handle[T]:
         """Start an instance, unless there is one of its id; once this returns, it is never lost.
 
         Args:
@@ -338,7 +339,7 @@ class Romancy:
         """
         return self.start_many([call if id is None else _checked(call).options(id=id)])[0]
 
-    def start_many(self, calls: Iterable[Call[T]]) -> list[Handle[T]]:
+    def start_many(self, calls: Iterable[CallWorkflow[T]]) -> list[Handle[T]]:
         """Start instances together; `call.options(id=…)` gives one its id.
 
         Args:
@@ -589,7 +590,7 @@ class Handle(Generic[T]):
         return definition
 
 
-def _checked(call: Call[T]) -> CallWorkflow[T]:
+def _checked(call: CallWorkflow[T]) -> CallWorkflow[T]:
     if not isinstance(call, CallWorkflow):
         raise DefinitionError(f"{describe(call)} is not the call of a workflow: write app.start(some_workflow(…))")
     if call.id is not None:

@@ -300,7 +300,7 @@ def _members(verb: str, members: Sequence[Branch[Any]]) -> tuple[Branch[Any], ..
     return tuple(members)
 
 
-def start(call: Call[Any]) -> Call[str]:
+def start(call: CallWorkflow[Any]) -> Call[str]:
     """A call that starts another workflow, detached: it outlives this one; its id is returned.
 
     Args:

@@ -67,7 +67,8 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         with _ending_well():
             answer = super().invoke(ctx)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # a program that was started with it closed has none
+                sys.stdout.flush()
             return answer
 
 
@@ -87,6 +88,10 @@ def _ending_well() -> Iterator[None]:
         # Nobody reads any more; what is still buffered must not complain either when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise click.exceptions.Exit(_PIPE_CLOSED) from None
+    except OSError as error:
+        # What is still buffered must not complain a second time when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Failure(f"the output could not be written: {error.strerror or error}") from None
     except KeyboardInterrupt:
         raise click.exceptions.Exit(INTERRUPTED) from None
 

@@ -15,7 +15,7 @@ SCHEMAS = ("0001_initial.sql",)
 
 
 def refuse_foreign_file(path: Path) -> bool:
-    """Look at a file before SQLite touches it, and say whether its write-ahead log is there.
+    """Look at a file before SQLite touches it, and say whether its write-ahead log is there, if it ever had one.
 
     Raises:
         StoreError: it is a folder, or the folder for it is missing.
@@ -30,10 +30,12 @@ def refuse_foreign_file(path: Path) -> bool:
     if header and not header.startswith(b"SQLite format 3\0"):
         raise SchemaError(f"{path} is no SQLite database: name another file")
     if len(header) == 100:
-        _refuse_schema(path, int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big"))
+        application_id = int.from_bytes(header[68:72], "big")
+        if application_id:  # it has none as well while another process makes it: its log says more than its header
+            _refuse_schema(path, application_id, int.from_bytes(header[60:64], "big"))
     elif log.exists() and log.stat().st_size:
         raise SchemaError(f"{path} is empty and its write-ahead log is not: restore the file, or delete both")
-    return log.exists()
+    return log.exists() or not header
 
 
 def _header(path: Path) -> bytes:
@@ -68,6 +70,7 @@ def migrate(connection: sqlite3.Connection, path: str, *, had_log: bool) -> None
     """
     in_memory = path == ":memory:"
     if not in_memory:
+        _patiently(lambda: _refuse_tables_of_others(connection, path))
         _patiently(lambda: _expect(connection, path, "journal_mode", "wal"))
     _expect(connection, path, "synchronous", "full", reads=2)
     for pragma in ("trusted_schema = off", "cell_size_check = on", "mmap_size = 0"):
@@ -77,6 +80,17 @@ def migrate(connection: sqlite3.Connection, path: str, *, had_log: bool) -> None
     if not in_memory:
         _refuse_schema(path, _number(connection, "application_id"), _number(connection, "user_version"))
         _confirm_opening(connection, path, had_log)
+
+
+def _refuse_tables_of_others(connection: sqlite3.Connection, path: str) -> None:
+    """Before anything is written: a database without our mark may be empty, and nothing else."""
+    connection.execute("begin")
+    try:
+        marked = _number(connection, "application_id") == APPLICATION_ID
+        if not marked and connection.execute("select 1 from sqlite_master limit 1").fetchone():
+            raise SchemaError(f"{path} is the database of another program: give Romancy a file of its own")
+    finally:
+        connection.execute("commit")
 
 
 def _expect(connection: sqlite3.Connection, path: str, pragma: str, value: str, *, reads: Any = None) -> None:
@@ -109,9 +123,6 @@ def _upgrade(connection: sqlite3.Connection, path: str) -> None:
 
     connection.execute("begin immediate")
     try:
-        version = _number(connection, "user_version")
-        if version == 0 and connection.execute("select 1 from sqlite_master limit 1").fetchone():
-            raise SchemaError(f"{path} is the database of another program: give Romancy a file of its own")
         migrations = Migrations("romancy")
         for name in SCHEMAS:
             migrations(name=name)(_apply(name))
@@ -152,8 +163,7 @@ def _confirm_opening(connection: sqlite3.Connection, path: str, had_log: bool) -
     Each opening writes its number twice: into the main file, and then, by a commit of its own, into the log. A file
     that has the first and not the second lost its log.
     """
-    opened, confirmed = connection.execute("select opened, confirmed from opening").fetchone()
-    if opened != confirmed and not had_log:
+    if not had_log and not _is_confirmed(connection):
         raise _log_is_gone(path)
     _write(connection, "update opening set opened = opened + 1")
     connection.execute("pragma wal_checkpoint(truncate)").fetchone()
@@ -202,6 +212,16 @@ def _log_is_gone(path: str) -> SchemaError:
     return SchemaError(
         f"{path}-wal is missing, and with it what was committed before the last crash: put it back beside {path}"
     )
+
+
+def _is_confirmed(connection: sqlite3.Connection) -> bool:
+    """Whether the last opening wrote both of its numbers; another process may be about to write the second."""
+    for _ in range(20):
+        opened, confirmed = connection.execute("select opened, confirmed from opening").fetchone()
+        if opened == confirmed:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _write(connection: sqlite3.Connection, statement: str) -> None:

@@ -241,6 +241,8 @@ class Inline:
         """Run what was submitted so far."""
         for _ in range(len(self._waiting)):
             flight = self._waiting.popleft()
+            if flight.abandoned:
+                continue
             if flight.pending.activity.is_async:
                 import asyncio
 
@@ -318,6 +320,8 @@ class Pool:
     def _work(self) -> None:
         next_one: Flight | None = None
         while (flight := next_one or self._waiting.get()) is not None:
+            if flight.abandoned:
+                return  # nobody waits for it, and it had not begun
             life = fly(flight, self._attempt)
             next_one = self._landed(flight)
             life.release()

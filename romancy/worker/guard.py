@@ -77,9 +77,12 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
 
 
 def _is_importing() -> bool:
+    """Whether the interpreter reads what belongs to it: a module, or the rules of a time zone."""
     frame = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        if frame.f_globals.get("__name__") == "zoneinfo._common":
             return True
         frame = frame.f_back  # type: ignore[assignment]
     return False

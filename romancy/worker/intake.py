@@ -17,9 +17,6 @@ from romancy.worker.residents import Resident, Residents
 from romancy.worker.turn import Turn
 from romancy.workflow import Context
 
-_BATCH = 500
-"""How many due instances are claimed at once."""
-
 
 @attrs.define(eq=False)
 class Beginning:
@@ -49,20 +46,19 @@ class Intake:
         self._residents = residents
         self._seed = seed
 
-    def begin(self, turn: Turn, beginnings: Iterable[Beginning], *, stays: bool) -> bool:
+    def begin(self, turn: Turn, beginnings: Iterable[Beginning], room: int) -> bool:
         """Create what clients asked for.
 
         Args:
             turn: the first event of those that begin here is written with them, and delivered to it.
             beginnings: what was asked for; whoever asked is told.
-            stays: whether this worker takes on more.
+            room: how many this worker takes on.
 
         Returns:
             Whether some were left for whoever claims them.
         """
         mine: list[Beginning] = []
         others: list[Beginning] = []
-        room = self._residents.room() if stays else 0
         for beginning in beginnings:
             known = self._registry.find(beginning.new.workflow) is not None
             (mine if known and len(mine) < room else others).append(beginning)
@@ -81,13 +77,13 @@ class Intake:
             if not each.existed and owner is not None:
                 self._enter(turn, each.instance)
 
-    def begin_children(self, turn: Turn, starts: list[tuple[Resident, PendingChild]], *, stays: bool) -> bool:
+    def begin_children(self, turn: Turn, starts: list[tuple[Resident, PendingChild]], room: int) -> bool:
         """Create the instances that workflows asked for; whoever asked is told in the same turn.
 
         Args:
             turn: the turn.
             starts: the calls, each with its caller.
-            stays: whether this worker takes on more.
+            room: how many this worker takes on; all of them are left to others where there are more.
 
         Returns:
             Whether they were left for whoever claims them.
@@ -97,7 +93,7 @@ class Intake:
             return False
         new = [self._child(resident, pending, turn.now) for resident, pending in starts]
         known = all(self._registry.find(each.workflow) is not None for each in new)
-        owner = self.token if stays and known and len(new) <= self._residents.room() else None
+        owner = self.token if known and len(new) <= room else None
         created = self._store.create(new, owner=owner, now=turn.now)
         for (resident, pending), wanted, child in zip(starts, new, created, strict=True):
             if child.existed and not _is_same(child.instance, wanted):
@@ -127,14 +123,14 @@ class Intake:
             parent=parent,
         )
 
-    def claim(self, turn: Turn, *, suspects: bool = False) -> None:
+    def claim(self, turn: Turn, limit: int, *, suspects: bool = False) -> None:
         """Take on instances that are due.
 
         Args:
             turn: the turn.
+            limit: how many at most.
             suspects: take on one of those whose workers died, and none of the others.
         """
-        limit = 1 if suspects else min(_BATCH, max(1, self._residents.room()))
         names = self._registry.names()
         for instance in self._store.claim(self.token, names, turn.now, limit, suspects=suspects):
             self._resume(turn, instance, ())
@@ -163,6 +159,8 @@ class Intake:
             return
         try:
             events = self._store.load(instance.number, instance.run)
+            if not events and instance.position:
+                raise SerializationError("history", f"it is empty, and {instance.position} events were recorded")
             if not events:
                 turn.deliver(resident, WorkflowStarted(at=max(turn.now, instance.created)))
                 return

@@ -35,6 +35,8 @@ _PATIENCE = 5
 """How often in a row the database may fail before the loop gives up."""
 _TRIAL = 1.0
 """Seconds between two instances that are suspected of killing their workers."""
+_BATCH = 500
+"""How many due instances are claimed at once."""
 _POLL = 0.05
 """Seconds between two looks at what other processes did."""
 _LOOK_AROUND = 0.25
@@ -62,6 +64,7 @@ class Options:
 
     lease: float
     max_resident: int
+    slots: int
     verify: float
     watch: Callable[[], AbstractContextManager[object]] | None
     clock: Callable[[], float]
@@ -112,6 +115,8 @@ class Loop:
         self._look_at = 0.0
         self._polled_at = 0.0
         self._next_trial = 0.0
+        self._claim_at = 0.0
+        self._others = 0
         self._planned = 0.0
         self._turning: Turn | None = None
         self._baton = threading.Lock()
@@ -265,7 +270,7 @@ class Loop:
         now = self._clock()
         until = min(self._renew_at, self._look_at if self._options.polls else self._renew_at, self._alarms.first())
         if self._next_due is not None and self._stop is None:
-            until = min(until, self._next_due)
+            until = min(until, max(self._next_due, self._claim_at) if self._out else self._next_due)
         longest = _POLL if self._options.polls else 3600.0
         return min(max(until - now, 0.0), longest)
 
@@ -350,8 +355,10 @@ class Loop:
             self._look_around(now)
 
     def _look_around(self, now: float) -> None:
-        for lease in self._store.leases():
-            if lease.token != self.token and is_gone(lease, self._worker, now):
+        others = [lease for lease in self._store.leases() if lease.token != self.token]
+        self._others = len(others)
+        for lease in others:
+            if is_gone(lease, self._worker, now):
                 freed = self._store.take_over(lease.token, now, RECOVERIES)
                 _LOG.warning("worker %s is gone: %d of its instances are taken over", lease.worker.id, freed)
                 self._ask_due = True
@@ -390,13 +397,13 @@ class Loop:
 
     def _take_in(self, turn: Turn) -> None:
         """Instances come in: children, what clients start, and what is due."""
-        stays = self._stop is None
-        left = self._intake.begin_children(turn, self._starts, stays=stays)
+        room = self._room()
+        left = self._intake.begin_children(turn, self._starts, room)
         self._starts.clear()
-        left = self._intake.begin(turn, self._beginnings, stays=stays) or left
+        left = self._intake.begin(turn, self._beginnings, room) or left
         self._beginnings.clear()
         self._ask_due = self._ask_due or left
-        if stays:
+        if self._stop is None:
             self._claim(turn)
 
     def _claim(self, turn: Turn) -> None:
@@ -404,13 +411,30 @@ class Loop:
             self._ask_due = False
             names = self._registry.names()
             self._next_due = _earlier(self._store.next_due(names), self._next_suspect(names))
-        if self._next_due is None or self._next_due > turn.now:
+        if self._next_due is None or self._next_due > turn.now or (self._out and turn.now < self._claim_at):
             return
-        self._intake.claim(turn)
+        self._intake.claim(turn, self._share())
+        if self._others:
+            self._claim_at = turn.now + _POLL
         if self._next_trial <= turn.now:
-            self._intake.claim(turn, suspects=True)
+            self._intake.claim(turn, 1, suspects=True)
             self._next_trial = turn.now + _TRIAL
         self._ask_due = self._ask_letters = True
+
+    def _room(self) -> int:
+        """How many more instances may begin here: with other workers about, no more than can run at once."""
+        if self._stop is not None:
+            return 0
+        room = self._residents.room()
+        return min(room, max(0, self._options.slots - len(self._out))) if self._others else room
+
+    def _share(self) -> int:
+        """How many due instances to claim at once: with other workers about, a part of what can run, then they have a
+        turn."""
+        room = max(1, self._residents.room())
+        if not self._others:
+            return min(_BATCH, room)
+        return min(room, max(1, (self._options.slots - len(self._out)) // (2 * (self._others + 1))))
 
     def _next_suspect(self, names: list[str]) -> float | None:
         """One that may have killed its worker begins alone, so that it is known for it and the others are not."""
@@ -458,15 +482,16 @@ class Loop:
         if due > turn.now:
             self._alarms.watch(flight, due)
             return
-        flight.abandoned = True
-        del self._out[flight]
-        self._executor.abandon(flight)
+        self._abandon(flight)
         turn.overdue(resident, flight)
 
     # -- what a turn hands out
 
     def _hand_out(self, turn: Turn) -> None:
         """After the commit: what was decided leaves the loop."""
+        for flight in turn.abandoned:
+            if flight in self._out:
+                self._abandon(flight)
         for resident in turn.leaving:
             self._residents.drop(resident.number)
         for resident in turn.resting:
@@ -495,6 +520,12 @@ class Loop:
             self._executor.keep(flight)
         else:
             self._executor.submit(flight)
+
+    def _abandon(self, flight: Flight) -> None:
+        """Nobody waits for an activity any more: what it still does is its own affair."""
+        flight.abandoned = True
+        del self._out[flight]
+        self._executor.abandon(flight)
 
     # -- trouble
 

@@ -86,6 +86,7 @@ class Turn:
         self.driven: tuple[str, int] | None = None
         self.tick = Tick(now)
         self.launches: dict[Flight, None] = {}
+        self.abandoned: list[Flight] = []
         self.starts: list[tuple[Resident, PendingChild]] = []
         self.timers: list[tuple[Resident, Pending]] = []
         self.ended: list[Ended] = []
@@ -208,12 +209,15 @@ class Turn:
             if not (has_ended or execution.cancel_requested or execution.settling or execution.compensating):
                 self.deliver(resident, history.CancelRequested(at=self._at(resident)))
             return
-        told = json.loads(letter.data)
-        pending = resident.execution.pending.get(told["step"])
-        resident.children.pop(told["step"], None)
-        if told["run"] != resident.run or not isinstance(pending, PendingChild):
+        told = _letter_of_a_child(letter)
+        if told is None:
+            self.park(resident, f"inbox[{letter.number}]: {letter.kind[:80]!r} is no letter that can be read")
             return
-        self.deliver(resident, _child_ended(pending, told["status"], told["data"], self._at(resident)))
+        run, step, status, data = told
+        pending = resident.execution.pending.get(step)
+        resident.children.pop(step, None)
+        if run == resident.run and isinstance(pending, PendingChild):
+            self.deliver(resident, _child_ended(pending, status, data, self._at(resident)))
 
     def created(self, resident: Resident, pending: PendingChild, number: int) -> None:
         """The instance that a call asked for is there."""
@@ -427,9 +431,8 @@ class Turn:
 
     def _abandon_flights(self, resident: Resident) -> None:
         for flight in resident.flights.values():
-            flight.abandoned = True
-            flight.tell()
             self.launches.pop(flight, None)
+            self.abandoned.append(flight)
         resident.flights.clear()
 
     def _timed_out(self, resident: Resident, pending: PendingActivity, flight: Flight) -> None:
@@ -494,6 +497,20 @@ class Turn:
                 f"its history, with {_shown(again)}: something in it is not the same twice"
             )
         return None
+
+
+def _letter_of_a_child(letter: Letter) -> tuple[int, str, str, str] | None:
+    """What a child tells: the run and step of the call, how it ended, and its result or failure."""
+    try:
+        told = json.loads(letter.data) if letter.kind == "child" else None
+    except (ValueError, TypeError, RecursionError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    run, step, status, data = (told.get(key) for key in ("run", "step", "status", "data"))
+    if not isinstance(run, int) or not isinstance(step, str) or not isinstance(data, str):
+        return None
+    return (run, step, status, data) if status in ("completed", "failed", "cancelled") else None
 
 
 def _child_ended(pending: PendingChild, status: str, data: str, at: float) -> Event:

@@ -33,6 +33,7 @@ def test_a_file_whose_log_was_deleted_after_a_kill_is_refused(stage: Stage, tmp_
     log.write_bytes(content)
     stage.open_gate("held")
     stage.work()
+    stage.client.open()
     assert stage.client.get(handle.id).result(30) == 3
 
 

@@ -72,7 +72,7 @@ class SqliteReader:
             """,
             named(workflows),
         )
-        return rows[0][0] if rows else None
+        return rows[0][0] if rows and isinstance(rows[0][0], (int, float)) else None
 
     # -- for people
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from types import NoneType
 from typing import Any
 
 from romancy.store.protocol import SUSPECT, Instance, NewInstance, Parent
@@ -20,6 +21,9 @@ def instance_of(row: Sequence[Any]) -> Instance:
     """What a row of `INSTANCE` says."""
     number, id, workflow, version, input, seed, status, run, position, owner, wake_at, parent, parent_run = row[:13]
     parent_step, error, recoveries, created, changed = row[13:]
+    id, workflow, version, input, seed, status = map(_text, (id, workflow, version, input, seed, status))
+    if type(created) is not float or type(changed) is not float or type(wake_at) not in (float, NoneType):
+        created, changed, wake_at = _instant(created) or 0.0, _instant(changed) or 0.0, _instant(wake_at)
     return Instance(
         number=number,
         id=id,
@@ -38,6 +42,17 @@ def instance_of(row: Sequence[Any]) -> Instance:
         created=created,
         changed=changed,
     )
+
+
+def _text(value: object) -> str:
+    """A text, whatever somebody else wrote there."""
+    return value if type(value) is str else repr(value)
+
+
+def _instant(value: object) -> float | None:
+    """An instant that a calendar knows, or none."""
+    is_number = isinstance(value, (int, float)) and 0 <= value < 1e11
+    return float(value) if is_number else None  # type: ignore[arg-type]
 
 
 def fresh(number: int, new: NewInstance, owner: int | None, now: float) -> Instance:

@@ -266,7 +266,10 @@ class SqliteStore(SqliteReader):
             if owner != (token,):
                 raise lost(token)
             recording = SqliteRecording(self._connection, number, run, self._append)
-            yield recording
+            try:
+                yield recording
+            finally:
+                recording.end()
             if not recording.is_recorded:
                 transaction.abandon()
 

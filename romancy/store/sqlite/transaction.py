@@ -145,6 +145,10 @@ class SqliteRecording:
         self.handle: Any = Database(connection, execute_plugins=False)
         self.is_recorded = False
 
+    def end(self) -> None:
+        """Let a handle that outlives its activity write nothing into somebody else's transaction."""
+        self.handle.conn = _Over()
+
     def record(self, event: Event) -> int:
         if not self._connection.in_transaction:
             raise RomancyError(
@@ -157,6 +161,13 @@ class SqliteRecording:
         self._append([(self._number, self._run, seq, event)])
         self.is_recorded = True
         return seq
+
+
+class _Over:
+    """In the place of a connection that is not the activity's any more."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("this session() has ended with its activity: call session() in the activity that writes")
 
 
 def begin(connection: sqlite3.Connection) -> None:
