@@ -195,6 +195,7 @@ def connect_to_read(path: str, patience: float) -> sqlite3.Connection:
         )
         try:
             connection.execute("pragma query_only = on")
+            _refuse_tables_of_others(connection, path)
             if _number(connection, "user_version") < len(SCHEMAS):
                 raise SchemaError(f"{path} is of an older Romancy, or of none: start a worker on it once")
             _refuse_schema(path, _number(connection, "application_id"), _number(connection, "user_version"))

@@ -7,7 +7,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -108,11 +108,12 @@ class Letter:
 
 @attrs.frozen
 class Told:
-    """A letter to be written: `instance` is a number."""
+    """A letter to be written to an instance, by its number; where `child` is set, to its child of that id."""
 
     instance: int
     kind: str
     data: str
+    child: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -208,8 +209,9 @@ class Store(Protocol):
     def recording(self, token: int, number: int, run: int) -> AbstractContextManager[Recording]:
         """The transaction of an activity, begun; no other of this process writes until it ends."""
 
-    def exclusive(self) -> AbstractContextManager[object]:
-        """Keep every other write of this process out for a while."""
+    def exclusive(self, meanwhile: Callable[[], None] | None = None) -> AbstractContextManager[object]:
+        """Keep every other write of this process out for a while; `meanwhile` is called now and then while others keep
+        this one out."""
 
     def next_due(self, workflows: Collection[str], *, suspects: bool = False) -> float | None:
         """When the next instance without an owner is due, of those beyond suspicion or of the suspects."""

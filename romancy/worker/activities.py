@@ -45,6 +45,7 @@ class Flight:
     is_final: bool = False
     trouble: StoreError | None = None
     abandoned: bool = False
+    is_overdue: bool = False
     has_lost_its_thread: bool = False
     task: asyncio.Task[None] | None = None
 
@@ -124,7 +125,7 @@ class Attempt:
         except RomancyError as error:
             flight.is_final = True
             raise error
-        if self._recording is not None and not flight.abandoned:
+        if self._recording is not None and not (flight.abandoned or flight.is_overdue):
             flight.completed = flight.completion(self._clock())
             flight.recorded = self._recording.record(flight.completed)
         self._close(None)

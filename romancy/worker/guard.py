@@ -69,20 +69,21 @@ def watch() -> Iterator[None]:
 
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:
-    if not _watched.depth or event not in _FORBIDDEN or _is_importing():
+    if not _watched.depth or event not in _FORBIDDEN or _is_of_the_interpreter(event, args):
         return
     told = _FORBIDDEN[event].format(*args, "", "")
     _watched.broken = NondeterminismError(f"workflow code {told} at {_place()}: do it in an @activity")
     raise _watched.broken
 
 
-def _is_importing() -> bool:
+def _is_of_the_interpreter(event: str, args: tuple[Any, ...]) -> bool:
     """Whether the interpreter reads what belongs to it: a module, or the rules of a time zone."""
+    zones = sys.modules.get("zoneinfo")
+    if event == "open" and zones is not None and str(args[0]).startswith(tuple(zones.TZPATH)):
+        return True
     frame = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
-        if frame.f_globals.get("__name__") == "zoneinfo._common":
             return True
         frame = frame.f_back  # type: ignore[assignment]
     return False

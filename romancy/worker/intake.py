@@ -11,7 +11,7 @@ from romancy.errors import InstanceExistsError, NondeterminismError, RomancyErro
 from romancy.history import WorkflowStarted
 from romancy.kernel import Execution, PendingChild, replay
 from romancy.registry import Registry
-from romancy.store.protocol import Created, Instance, NewInstance, Parent, Store
+from romancy.store.protocol import Created, Database, Instance, NewInstance, Parent
 from romancy.worker.activities import Flight
 from romancy.worker.residents import Resident, Residents
 from romancy.worker.turn import Turn
@@ -39,7 +39,7 @@ class Intake:
         token: the lease under which this is done.
     """
 
-    def __init__(self, store: Store, registry: Registry, residents: Residents, seed: Callable[[], str]) -> None:
+    def __init__(self, store: Database, registry: Registry, residents: Residents, seed: Callable[[], str]) -> None:
         self.token = 0
         self._store = store
         self._registry = registry
@@ -88,6 +88,9 @@ class Intake:
         Returns:
             Whether they were left for whoever claims them.
         """
+        for resident, pending in starts:
+            if pending.dropped and self._residents.get(resident.number) is resident:
+                self._look_for_dropped(turn, resident, pending)
         starts = [(resident, pending) for resident, pending in starts if self._is_wanted(resident, pending)]
         if not starts:
             return False
@@ -103,6 +106,15 @@ class Intake:
                 self._enter(turn, child.instance)
             turn.created(resident, pending, child.instance.number)
         return owner is None
+
+    def _look_for_dropped(self, turn: Turn, resident: Resident, pending: PendingChild) -> None:
+        """A child that nobody wants any more may have been created before a restart: then its end is waited for."""
+        resident.starting.discard(pending.step)
+        turn.touch(resident)
+        child = None if pending.detached else self._store.instance(pending.child)
+        wanted = Parent(number=resident.number, run=resident.run, step=pending.step)
+        if child is not None and child.parent == wanted and pending.step in resident.execution.pending:
+            turn.created(resident, pending, child.number)
 
     def _is_wanted(self, resident: Resident, pending: PendingChild) -> bool:
         """A call that was dropped before its instance was created creates none."""

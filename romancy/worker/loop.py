@@ -19,7 +19,7 @@ import attrs
 from romancy.errors import LeaseLostError, RomancyError, StoreError
 from romancy.kernel import PendingChild
 from romancy.registry import Registry
-from romancy.store.protocol import Store, WorkerIdentity
+from romancy.store.protocol import Database, WorkerIdentity
 from romancy.worker.activities import Executor, Flight
 from romancy.worker.alarms import Alarm, Alarms
 from romancy.worker.intake import Beginning, Intake
@@ -88,7 +88,7 @@ class Loop:
         failure: why the loop gave up, once it has.
     """
 
-    def __init__(self, store: Store, registry: Registry, worker: WorkerIdentity, options: Options) -> None:
+    def __init__(self, store: Database, registry: Registry, worker: WorkerIdentity, options: Options) -> None:
         self.failure: StoreError | None = None
         self.messages: SimpleQueue[Message] = SimpleQueue()
         self.token = 0
@@ -298,7 +298,7 @@ class Loop:
             StoreError: the database failed several times in a row.
         """
         try:
-            with self._store.exclusive():
+            with self._store.exclusive(self._tell_overdue):
                 self._drain()
                 turn = self._turning = Turn(self._clock(), self._rules, stays=self._stop is None)
                 self._housekeep(turn.now)
@@ -520,6 +520,15 @@ class Loop:
             self._executor.keep(flight)
         else:
             self._executor.submit(flight)
+
+    def _tell_overdue(self) -> None:
+        """While an activity's session keeps the loop from turning: tell those whose time is over."""
+        now = self._clock()
+        for flight in list(self._out):
+            timeout, started = flight.pending.timeout, flight.started
+            if timeout is not None and started is not None and now > started + timeout:
+                flight.is_overdue = True
+                flight.tell()
 
     def _abandon(self, flight: Flight) -> None:
         """Nobody waits for an activity any more: what it still does is its own affair."""

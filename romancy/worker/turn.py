@@ -107,7 +107,9 @@ class Turn:
         """A resident was loaded or is owned again: see to everything that it waits for."""
         self.touch(resident)
         for pending in list(resident.execution.pending.values()):
-            if pending.dropped or pending.step in resident.flights or pending.step in resident.children:
+            if pending.step in resident.flights or pending.step in resident.children:
+                continue
+            if pending.dropped and (not isinstance(pending, PendingChild) or pending.detached):
                 continue
             if isinstance(pending, PendingActivity) and pending.interrupted:
                 lost = ActivityInterrupted(pending.activity.name, "its worker ended before it reported back")
@@ -175,7 +177,7 @@ class Turn:
                 self.deliver(resident, flight.completed, is_stored=True)
             return
         started = flight.started if flight.started is not None else self.now
-        if pending.timeout is not None and flight.finished - started > pending.timeout:
+        if flight.is_overdue or (pending.timeout is not None and flight.finished - started > pending.timeout):
             self._timed_out(resident, pending, flight)
         elif flight.error is not None:
             self._attempt_failed(resident, pending, flight.attempt, flight.error, started, is_final=flight.is_final)
@@ -426,8 +428,8 @@ class Turn:
             flight.tell()
             if flight in self.launches:
                 del self.launches[flight], resident.flights[pending.step]
-        elif pending.step in resident.children:
-            self.tick.told.append(Told(resident.children[pending.step], "cancel", ""))
+        elif isinstance(pending, PendingChild) and not pending.detached:
+            self.tick.told.append(Told(resident.number, "cancel", "", pending.child))
 
     def _abandon_flights(self, resident: Resident) -> None:
         for flight in resident.flights.values():

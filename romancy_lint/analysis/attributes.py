@@ -30,6 +30,9 @@ from romancy_lint.analysis.values import (
 from romancy_lint.names.language import CALL_METHODS, CONTEXT, CONTEXT_ATTRIBUTES
 from romancy_lint.names.table import canonical
 
+#: How many subclasses that implement an abstract method are followed.
+_IMPLEMENTATIONS = 32
+
 
 class Attributes(Frame):
     """What names and attributes stand for."""
@@ -129,7 +132,8 @@ class Attributes(Frame):
             if resolver.marks(found.node).is_property:
                 return self.apply(found, node, [], {})
             if base.declared:
-                return union([found, *self._overrides(base, found, name, receiver)])
+                several = self._overrides(base, found, name, receiver)
+                return Choice((found, *several)) if several else found
             return found
         self.fire("class_read", base.node, name, node)
         own = resolver.instance_attribute(base.node, name)
@@ -144,7 +148,7 @@ class Attributes(Frame):
             for child in self.engine.subclasses(base.node)
         ]
         concrete: list[Value] = [v for v in several if isinstance(v, Function) and not is_abstract(v.node.node)]
-        return concrete[:4]
+        return concrete[:_IMPLEMENTATIONS]
 
     def implicit(self, value: Value, method: str, node: ast.expr, *arguments: Value) -> Value:
         """Calls a special method of an object of the project."""

@@ -123,7 +123,11 @@ class Expressions(Attributes):
         return Instance("builtins.bool")
 
     def boolean(self, node: ast.BoolOp) -> Value:
-        return union([self.eval(value) for value in node.values])
+        values = [self.eval(value) for value in node.values]
+        for value, operand in zip(values[:-1], node.values, strict=False):
+            if isinstance(operand, ast.Call) and isinstance(value, Durable):
+                self.test(value, operand)
+        return union(values)
 
     def unary(self, node: ast.UnaryOp) -> Value:
         value = self.eval(node.operand)

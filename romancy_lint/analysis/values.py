@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +15,18 @@ class Value:
     """An abstract value."""
 
     __slots__ = ()
+
+
+#: How deeply values nest; what lies deeper is unknown, since a value that doubles in each call would never be compared.
+_DEEPEST = 5
+
+
+def _nested(value: Value, *parts: Value) -> bool:
+    """Notes how deep a value is; whether that is too deep."""
+    depth = max([getattr(part, "depth", 0) for part in parts])
+    if depth:
+        object.__setattr__(value, "depth", depth % _DEEPEST + 1)
+    return depth >= _DEEPEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,12 @@ class Container(Value):
     item: Value = UNKNOWN
     items: tuple[Value, ...] = ()
     keys: tuple[object, ...] = ()
+    depth: int = field(default=1, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if _nested(self, self.item, *self.items):
+            for name, value in (("item", UNKNOWN), ("items", ()), ("keys", ())):
+                object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +123,11 @@ class Iterator(Value):
     item: Value = UNKNOWN
     endless: bool = False
     unordered: bool = False
+    depth: int = field(default=1, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if _nested(self, self.item):
+            object.__setattr__(self, "item", UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +147,11 @@ class Generator(Value):
     node: FunctionNode
     operations: bool | None
     returns: Value = UNKNOWN
+    depth: int = field(default=1, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if _nested(self, self.returns):
+            object.__setattr__(self, "returns", UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +161,10 @@ class Global(Value):
     value: Value
     module: Module
     name: str
+    depth: int = field(default=1, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", getattr(self.value, "depth", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +172,11 @@ class Partial(Value):
     """`functools.partial` of something."""
 
     target: Value
+    depth: int = field(default=1, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if _nested(self, self.target):
+            object.__setattr__(self, "target", UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +184,10 @@ class Choice(Value):
     """One of a few values."""
 
     options: tuple[Value, ...]
+    depth: int = field(default=1, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", max(getattr(option, "depth", 0) for option in self.options))
 
 
 _LIMIT = 6

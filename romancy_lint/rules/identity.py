@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from romancy_lint.analysis.values import Object, Value, options, strip, type_name
+from romancy_lint.analysis.values import Instance, Object, Value, options, strip, type_name
 from romancy_lint.rules.rule import ANYWHERE, Bad, Rule, expression
 
 if TYPE_CHECKING:
@@ -24,9 +24,16 @@ def _is_key(frame: Frame, node: ast.expr) -> bool:
     around = frame.parent(node)
     if isinstance(around, ast.Call) and isinstance(around.func, ast.Attribute):
         return around.func.attr in ("get", "add", "discard", "remove", "pop", "setdefault") and node in around.args[:1]
-    if isinstance(around, ast.Dict):
-        return node in around.keys
-    return isinstance(around, ast.Compare) or (isinstance(around, ast.Subscript) and around.slice is node)
+    match around:
+        case ast.Dict(keys=keys):
+            return node in keys
+        case ast.DictComp(key=key):
+            return key is node
+        case ast.Compare(ops=ops):
+            return all(isinstance(op, ast.Eq | ast.NotEq | ast.In | ast.NotIn | ast.Is | ast.IsNot) for op in ops)
+        case ast.Subscript(slice=index):
+            return index is node
+    return isinstance(around, ast.Set) or (isinstance(around, ast.SetComp) and around.elt is node)
 
 
 def has_address(frame: Frame, value: Object) -> bool:
@@ -91,6 +98,8 @@ def wf(ctx: Context):
 
     def written(self, frame: Frame, value: Value, node: ast.expr, how: str) -> None:
         inner = [strip(option) for option in options(value)]
+        if inner == [Instance("builtins.object")]:
+            frame.report(self, node, "the repr of an `object()` is its address, which differs between processes")
         if len(inner) == 1 and isinstance(inner[0], Object) and not inner[0].declared and has_address(frame, inner[0]):
             kind = inner[0].node.name
             frame.report(self, node, f"the default repr of `{kind}` holds its address, which differs between processes")

@@ -134,8 +134,7 @@ def test_the_input_of_an_instance_that_is_damaged_parks_it(stage):
         app.get("w").result(0)
 
 
-def test_a_history_that_lost_every_row_begins_again_from_its_input(stage):
-    """An instance whose run has no event at all is one that never began."""
+def test_a_history_that_lost_every_row_is_parked_and_does_not_begin_again(stage):
     app = stage.open()
     app.start(walk(5), id="w")
     app.run_until_idle()
@@ -143,7 +142,8 @@ def test_a_history_that_lost_every_row_begins_again_from_its_input(stage):
     stage.sql("delete from history")
     app = stage.open()
     stage.finish(app, app.get("w"))
-    assert app.get("w").result(0) == 8
+    with pytest.raises(InstanceStuckError, match="history: it is empty"):
+        app.get("w").result(0)
 
 
 def test_the_history_of_a_damaged_instance_names_its_row(stage):

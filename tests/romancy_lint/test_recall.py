@@ -356,3 +356,12 @@ def test_a_helper_three_modules_away_is_judged_by_who_calls_it():
         c="import random\ndef g():\n    return random.random()\n",
     )
     assert found == ["ROM111"]
+
+
+@pytest.mark.parametrize("others", [0, 5, 30])
+def test_every_class_that_implements_an_abstract_method_is_followed(others: int):
+    classes = "".join(f"class C{n}(Base):\n    def go(self):\n        return {n}\n" for n in range(others))
+    base = "import time\nclass Base:\n    def go(self):\n        raise NotImplementedError\n"
+    last = "class Last(Base):\n    def go(self):\n        return time.time()\n"
+    start = "@workflow\ndef wf(ctx: Context, base: Base):\n    yield charge(base.go())\n"
+    assert codes(base + classes + last + start) == ["ROM101"]

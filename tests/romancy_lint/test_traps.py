@@ -697,3 +697,38 @@ def test_a_module_beside_the_file_shadows_the_standard_library():
 
 def test_modules_without_workflows_are_not_looked_at():
     assert codes(prelude=False, tool="import time\nprint(time.time())\n") == []
+
+
+def test_declaring_options_of_a_parser_reads_no_command_line():
+    options = "import argparse\n@workflow\ndef wf(ctx: Context):\n    parser = argparse.ArgumentParser()\n"
+    options += "    parser.add_argument('--n', type=int)\n"
+    assert codes(options + "    yield charge(1)\n") == []
+    assert codes(options + "    yield charge(parser.parse_args().n)\n") == ["ROM132"]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "seen = {}\n    seen[id(xs)] = 1",
+        "seen = {id(x): x for x in xs}",
+        "seen = {id(xs): 1}",
+        "seen = {id(x) for x in xs}",
+        "seen = set()\n    seen.add(id(xs))",
+        "seen = id(xs) in {}",
+        "seen = id(xs) == id(ctx)",
+        "seen = {}.get(id(xs))",
+    ],
+)
+def test_an_id_that_is_only_a_key_or_compared_is_silent(use: str):
+    assert codes(f"@workflow\ndef wf(ctx: Context, xs: list):\n    {use}\n    yield charge(1)\n") == []
+
+
+@pytest.mark.parametrize("use", ["id(xs)", "id(xs) < id(ctx)", "sorted(xs, key=id)", "f'{object()}'", "repr(object())"])
+def test_an_id_that_leaks_is_found(use: str):
+    assert "ROM114" in codes(f"@workflow\ndef wf(ctx: Context, xs: list):\n    yield charge({use})\n")
+
+
+def test_a_call_object_that_may_be_none_may_be_asked_for_but_a_fresh_one_may_not():
+    head = "@workflow\ndef wf(ctx: Context, n: int):\n    call = charge(n) if n else None\n"
+    assert codes(head + "    yield (call or charge(3))\n    x = call and (yield call)\n") == []
+    assert codes(head + "    yield (call or charge(3))\n    x = charge(4) and n\n") == ["ROM401"]

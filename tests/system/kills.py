@@ -22,7 +22,8 @@ from typing import Any
 
 import attrs
 
-from romancy import Call, Handle
+from romancy import Handle
+from romancy.calls import CallWorkflow
 from romancy.errors import InstanceFailedError, TerminalError
 from romancy.history import ActivityCompleted
 from tests.system.effects import Body, overlapping
@@ -123,7 +124,7 @@ def _wait_until_it_works(stage: Stage, program: Program) -> None:
 def _start(stage: Stage, chance: random.Random, number: int) -> Job:
     size = chance.randint(1, WIDTH)
     sums = size * (size + 1) // 2
-    work: list[tuple[Call[Any], Any]] = [
+    work: list[tuple[CallWorkflow[Any], Any]] = [
         (many(size * 3), size * 3 * (size * 3 + 1) // 2),
         (slow_total(size, 0.05), sums),
         (squares([""] * size), [each * each for each in range(size)]),

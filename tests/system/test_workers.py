@@ -155,3 +155,14 @@ def test_an_instance_that_kills_its_worker_every_time_is_parked_and_others_finis
 
 def _state(program: Program) -> str:
     return Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_workers_that_start_together_make_one_new_database(stage: Stage) -> None:
+    stage.client.close()
+    for path in stage.database.parent.glob(f"{stage.database.name}*"):
+        path.unlink()
+    for _ in range(4):
+        stage.work()
+    stage.client.open()
+    stage.wait_for_leases(4)
+    assert stage.client.run(total(["", ""]), timeout=30) == 3

@@ -3,7 +3,7 @@
 # pyright: strict, reportUnnecessaryTypeIgnoreComment=true
 
 from collections.abc import Callable, Coroutine, Generator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, assert_type
 
 from romancy import (
@@ -87,7 +87,7 @@ def order(ctx: Context, order_id: str, count: int = 1) -> Flow[str]:
     assert_type(ctx.instance_id, str)
     assert_type(ctx.patched("change"), bool)
     yield quote("plain")
-    yield sleep_until(datetime.now(UTC))
+    yield sleep_until(ctx.now())
     yield recur(order_id, count + 1)
     return "done"
 

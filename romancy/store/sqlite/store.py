@@ -182,7 +182,9 @@ class SqliteStore(SqliteReader):
             if tick.delivered:
                 self._connection.executemany("delete from inbox where number = ?", [(each,) for each in tick.delivered])
             for told in tick.told:
-                self._tell(told.instance, told.kind, told.data, tick.at)
+                number = told.instance if told.child is None else self._child(told.instance, told.child)
+                if number is not None:
+                    self._tell(number, told.kind, told.data, tick.at)
             if tick.states:
                 self._connection.executemany(
                     """
@@ -211,6 +213,11 @@ class SqliteStore(SqliteReader):
             f"insert into history (instance, run, seq, {', '.join(COLUMNS)}) values (?,?,?,?,?,?,?,?,?,?,?,?,?)",
             [(number, run, seq, *to_row(event)) for number, run, seq, event in events],
         )
+
+    def _child(self, parent: int, id: str) -> int | None:
+        found = self._connection.execute("select number from instance where id = ? and parent = ?", [id, parent])
+        row = found.fetchone()
+        return None if row is None else int(row[0])
 
     def _tell(self, number: int, kind: str, data: str, now: float) -> None:
         self._connection.execute(
@@ -293,9 +300,9 @@ class SqliteStore(SqliteReader):
                     self._reader.close()
             self._connection.close()
 
-    def exclusive(self) -> Exclusive:
+    def exclusive(self, meanwhile: Callable[[], None] | None = None) -> Exclusive:
         """Hold the writer's place over several verbs of this thread."""
-        return self._writer.exclusive()
+        return self._writer.exclusive(meanwhile)
 
     def _fence(self, token: int) -> None:
         if self._connection.execute("select 1 from worker where token = ?", [token]).fetchone() is None:

@@ -15,6 +15,9 @@ from typing import Any
 from romancy.errors import LeaseLostError, RomancyError, StoreError
 from romancy.history import Event
 
+_MOMENT = 0.05
+"""Seconds between two calls of what goes on while the place is waited for."""
+
 
 class Writer:
     """The connection that writes, and the place at it.
@@ -36,9 +39,9 @@ class Writer:
         """Whether this thread holds the place."""
         return self.thread == threading.get_ident()
 
-    def exclusive(self) -> Exclusive:
+    def exclusive(self, meanwhile: Callable[[], None] | None = None) -> Exclusive:
         """Hold the place over several transactions of this thread."""
-        return Exclusive(self)
+        return Exclusive(self, meanwhile)
 
     def transaction(self, tag: str) -> Transaction:
         """Hold the place for one transaction."""
@@ -48,16 +51,21 @@ class Writer:
 class Exclusive:
     """The writer's place, which one thread of this process holds at a time, over as many verbs as it likes."""
 
-    __slots__ = ("_holds", "_writer")
+    __slots__ = ("_holds", "_meanwhile", "_writer")
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, meanwhile: Callable[[], None] | None = None) -> None:
         self._writer = writer
+        self._meanwhile = meanwhile
         self._holds = False
 
     def __enter__(self) -> None:
         writer, me = self._writer, threading.get_ident()
         if writer.thread != me:
-            writer.lock.acquire()
+            if self._meanwhile is None:
+                writer.lock.acquire()
+            else:
+                while not writer.lock.acquire(timeout=_MOMENT):
+                    self._meanwhile()
             writer.thread = me
             self._holds = True
 
