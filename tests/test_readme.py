@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_readme_has_blocks_of_both_kinds() -> None:
     assert len(PYTHON) >= 3 and len(COMMANDS) >= 8
-    assert {language for language, _ in BLOCKS} == {"python", "sh"}
+    assert {language for language, _ in BLOCKS} == {"python", "sh", "toml"}
 
 
 @pytest.mark.parametrize("number", range(len(PYTHON)))
@@ -81,14 +81,23 @@ def test_the_shell_commands_run(folder: Path) -> None:
 
 
 def shell(command: str, folder: Path) -> str:
-    program, *arguments = shlex.split(command)
+    program, *arguments = shlex.split(command, comments=True)
     match program:
         case "romancy":
             return run([sys.executable, "-c", "from romancy.cli import main; main()", *arguments], folder)
+        case "romancy-lint":
+            return run([sys.executable, "-m", "romancy_lint", *arguments], folder)
         case ".venv/bin/python":
             return run([sys.executable, str(ROOT / arguments[0]), *arguments[1:]], folder)
         case _:
             raise AssertionError(f"nothing here runs {command!r}")
+
+
+def test_the_settings_of_the_linter_are_taken(folder: Path) -> None:
+    (settings,) = [code for language, code in BLOCKS if language == "toml"]
+    (folder / "pyproject.toml").write_text(settings, "utf-8")
+    told = run([sys.executable, "-m", "romancy_lint", "config"], folder)
+    assert "acme.rates.latest" in told and "shop.money.rounded" in told and "ROM206" in told
 
 
 def test_each_of_the_two_set_ups_is_one_line_and_what_it_installs_exists() -> None:
