@@ -42,6 +42,8 @@ from romancy.workflow import current
 
 T = TypeVar("T")
 
+_SLICE = 0.5
+"""Seconds that are waited at a stretch: a Ctrl-C that comes just before a wait begins is only seen after it."""
 _POLL = 0.02
 """Seconds between two looks of a client at what it waits for."""
 
@@ -259,7 +261,8 @@ class Romancy:
         thread, loop = self._thread, self._loop
         if thread is not None and loop is not None:
             loop.messages.put(Stop(now=now))
-            thread.join()
+            while thread.is_alive():
+                thread.join(_SLICE)
             self._thread = None
             self._watchdog.stop()
             self._waiters.fail(StoreError("the app was closed before the instance ended"))
@@ -319,7 +322,7 @@ class Romancy:
             beginning.created.add_done_callback(lambda created: _cut_short(created, future))
             self._submit(loop, [beginning])
             try:
-                return handle._value(future.result(timeout))
+                return handle._value(_outcome(future, timeout))
             except _ExistedError:
                 _refuse_other(beginning.created.result().instance, new)
             except TimeoutError:
@@ -519,7 +522,7 @@ class Handle(Generic[T]):
             ended = self._app._ending(self.id)
             if ended is None:
                 try:
-                    ended = future.result(None if until is None else max(0.0, until - time.monotonic()))
+                    ended = _outcome(future, None if until is None else max(0.0, until - time.monotonic()))
                 except TimeoutError:
                     raise self._late() from None
         return self._value(ended)
@@ -630,6 +633,18 @@ def _cut_short(created: Future[Created], ended: Future[Ended]) -> None:
         error = _ExistedError()
     if error is not None and not ended.done():
         ended.set_exception(error)
+
+
+def _outcome(future: Future[Ended], timeout: float | None) -> Ended:
+    """What a future holds, waited for in slices."""
+    until = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = _SLICE if until is None else min(_SLICE, max(0.0, until - time.monotonic()))
+        try:
+            return future.result(left)
+        except TimeoutError:
+            if until is not None and time.monotonic() >= until:
+                raise
 
 
 def _settled(future: Future[Created], loop: Loop, thread: threading.Thread | None) -> Created:
