@@ -37,6 +37,7 @@ create table instance (
     changed real not null
 );
 create index instance_due on instance (wake_at) where owner is null and wake_at is not null;
+create index instance_suspect on instance (wake_at) where owner is null and wake_at is not null and recoveries >= 3;
 create index instance_owned on instance (owner) where owner is not null;
 create index instance_status on instance (status, number);
 create index instance_parent on instance (parent) where parent is not null;
