@@ -1,4 +1,8 @@
-"""What activities did, as seen from outside: a file that only grows, by one JSON line as each body begins and ends."""
+"""What activities did, as seen from outside: a file that only grows, by one JSON line as each body begins and ends.
+
+The kernel copies a write page by page: a reader can come between two of them, and a kill can keep the second one out.
+So each line is padded to a length that divides a page, which it then never crosses.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,9 @@ from typing import Any
 import attrs
 
 from romancy import activity_context
+
+_LINE = 512
+"""Bytes in a line, or in each part of a longer one."""
 
 
 @attrs.define(kw_only=True)
@@ -64,10 +71,11 @@ def effect(file: str | Path, name: str) -> Iterator[None]:
 
 def append(file: str | Path, line: dict[str, Any]) -> None:
     """Add one line by one write, which another process's line cannot cut in two and a kill cannot take back."""
-    text = json.dumps({**line, "at": time.time(), "ns": time.monotonic_ns()}) + "\n"
+    text = json.dumps({**line, "at": time.time(), "ns": time.monotonic_ns()}).encode()
+    length = -(-(len(text) + 1) // _LINE) * _LINE
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        os.write(descriptor, text.encode())
+        os.write(descriptor, text.ljust(length - 1) + b"\n")
     finally:
         os.close(descriptor)
 
@@ -75,8 +83,8 @@ def append(file: str | Path, line: dict[str, Any]) -> None:
 def read(file: Path) -> list[Body]:
     """The bodies so far, in the order in which they began."""
     bodies: dict[str, Body] = {}
-    text = file.read_text() if file.exists() else ""
-    for each in text.splitlines():
+    text = file.read_bytes() if file.exists() else b""
+    for each in text[: text.rfind(b"\n") + 1].splitlines():
         line = json.loads(each)
         phase, at, ns = line.pop("phase"), line.pop("at"), line.pop("ns")
         if phase == "begin":
