@@ -30,7 +30,7 @@ from romancy.registry import Registry
 from romancy.store.protocol import STATUSES, TERMINAL, Created, Database, Instance, NewInstance
 from romancy.store.sqlite import Connect, SqliteStore, connect
 from romancy.worker import guard as guarding
-from romancy.worker.activities import Attempt, Flight, Inline, Pool
+from romancy.worker.activities import Attempt, Flight, Inline, Pool, Run
 from romancy.worker.intake import Beginning
 from romancy.worker.leases import this_worker
 from romancy.worker.loop import Look, Loop, Options, Stop
@@ -67,6 +67,7 @@ class Romancy:
         connect: makes the SQLite connections; for tests.
         chance: where ids, seeds and jitter come from; for tests.
         boundary: called before and after each transaction, with a tag; for tests.
+        executor: runs activities while the app is pumped; for tests.
 
     Raises:
         DefinitionError: an option does not fit.
@@ -88,6 +89,7 @@ class Romancy:
         connect: Connect = connect,
         chance: random.Random | None = None,
         boundary: Callable[[str], None] | None = None,
+        executor: Callable[[Run, Callable[[Flight], None]], Inline] = Inline,
     ) -> None:
         for name, number, least in (("lease", lease, 0.1), ("max_activities", max_activities, 1)):
             if not number >= least:
@@ -108,6 +110,7 @@ class Romancy:
         self._clock = clock
         self._connect = connect
         self._boundary = boundary
+        self._new_executor = executor
         self._waiters = Waiters()
         self._ended: dict[str, int] = {}
         self._store: Database | None = None
@@ -222,7 +225,7 @@ class Romancy:
         self.open()
         if self._loop is None:
             self._loop = self._new_loop()
-            self._inline = Inline(self._attempts(), self._loop.messages.put)
+            self._inline = self._new_executor(self._attempts(), self._loop.messages.put)
             self._loop.open(self._inline)
         assert self._inline is not None
         self._inline.run_waiting()
@@ -287,10 +290,19 @@ class Romancy:
             raise self._loop.failure
         return self._loop if self._thread is not None and self._thread.is_alive() else None
 
-    def _refuse_to_wait(self) -> None:
-        """Nobody may be there to end an instance when this app's own worker is not."""
+    def _wait_a_moment(self, until: float | None) -> float:
+        """Seconds to sleep before looking again; nobody may be there to end an instance when this app's worker is not.
+
+        Args:
+            until: the instant, by `_instant`, at which the wait is over.
+        """
         if self._has_worker:
             raise StoreError("the worker of this app has stopped: open() starts it again")
+        return _POLL
+
+    def _instant(self) -> float:
+        """The clock by which waits are measured."""
+        return time.monotonic()
 
     def _poke(self) -> None:
         self._alive()
@@ -515,14 +527,13 @@ class Handle(Generic[T]):
             InstanceStuckError: it is parked until somebody mends it.
             TimeoutError: it has not ended yet.
         """
-        until = None if timeout is None else time.monotonic() + timeout
         if self._app._alive() is None:
-            return self._value(self._poll(until))
+            return self._value(self._poll(None if timeout is None else self._app._instant() + timeout))
         with self._app._waiters.waiting(self.id) as future:
             ended = self._app._ending(self.id)
             if ended is None:
                 try:
-                    ended = _outcome(future, None if until is None else max(0.0, until - time.monotonic()))
+                    ended = _outcome(future, timeout)
                 except TimeoutError:
                     raise self._late() from None
         return self._value(ended)
@@ -548,8 +559,7 @@ class Handle(Generic[T]):
 
         if self._app._alive() is None:
             while (ended := self._app._ending(self.id)) is None:
-                self._app._refuse_to_wait()
-                await asyncio.sleep(_POLL)
+                await asyncio.sleep(self._app._wait_a_moment(None))
             return self._value(ended)
         with self._app._waiters.waiting(self.id) as future:
             ended = self._app._ending(self.id)
@@ -559,10 +569,9 @@ class Handle(Generic[T]):
 
     def _poll(self, until: float | None) -> Ended:
         while (ended := self._app._ending(self.id)) is None:
-            if until is not None and time.monotonic() >= until:
+            if until is not None and self._app._instant() >= until:
                 raise self._late()
-            self._app._refuse_to_wait()
-            time.sleep(_POLL)
+            time.sleep(self._app._wait_a_moment(until))
         return ended
 
     def _late(self) -> TimeoutError:

@@ -195,24 +195,24 @@ class Attempt:
 Run = Callable[[Flight], Attempt]
 
 
-def fly(flight: Flight, attempt: Run) -> Attempt:
-    """Run a plain activity on this thread, whatever it does."""
+def fly(flight: Flight, attempt: Run, body: Callable[..., Any] | None = None) -> Attempt:
+    """Run a plain activity on this thread, whatever it does; `body` takes the place of its own."""
     life = attempt(flight)
     try:
         args, kwargs = life.arguments()
-        life.returned(flight.pending.activity.fn(*args, **kwargs))
+        life.returned((body or flight.pending.activity.fn)(*args, **kwargs))
     except BaseException as error:
         life.raised(error)
     life.end()
     return life
 
 
-async def fly_async(flight: Flight, attempt: Run) -> Attempt:
-    """Run an `async def` activity on this thread's event loop, whatever it does."""
+async def fly_async(flight: Flight, attempt: Run, body: Callable[..., Any] | None = None) -> Attempt:
+    """Run an `async def` activity on this thread's event loop, whatever it does; `body` takes the place of its own."""
     life = attempt(flight)
     try:
         args, kwargs = life.arguments()
-        life.returned(await flight.pending.activity.fn(*args, **kwargs))
+        life.returned(await (body or flight.pending.activity.fn)(*args, **kwargs))
     except BaseException as error:
         life.raised(error)
     life.end()

@@ -219,6 +219,17 @@ class Loop:
             and self._store.is_idle(self._registry.names(), now)
         )
 
+    def next_instant(self) -> float:
+        """When there will be something to do next, as far as this worker can know."""
+        names = self._registry.names()
+        due = _earlier(self._store.next_due(names), self._next_suspect(names))
+        others = [lease.until for lease in self._store.leases() if lease.token != self.token]
+        return min(self._alarms.first(), *others, float("inf") if due is None else due)
+
+    def next_timer(self) -> float:
+        """When the next timer or back-off of what this worker holds is due."""
+        return self._alarms.first_timer()
+
     def _is_done(self) -> bool:
         return self._stop is not None and (self._stop.now or not (self._out or self._landed))
 
