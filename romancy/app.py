@@ -27,7 +27,7 @@ from romancy.errors import (
 from romancy.history import Event, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
 from romancy.kernel import instance_cancelled, instance_failed
 from romancy.registry import Registry
-from romancy.store.protocol import STATUSES, TERMINAL, Created, Database, Instance, NewInstance
+from romancy.store.protocol import STATUSES, TERMINAL, Created, Database, Instance, NewInstance, WorkerIdentity
 from romancy.store.sqlite import Connect, SqliteStore, connect
 from romancy.worker import guard as guarding
 from romancy.worker.activities import Attempt, Flight, Inline, Pool, Run
@@ -68,6 +68,9 @@ class Romancy:
         chance: where ids, seeds and jitter come from; for tests.
         boundary: called before and after each transaction, with a tag; for tests.
         executor: runs activities while the app is pumped; for tests.
+
+    A process that is forked from one with an open app gets no worker with it and must not use its connections: every
+    call raises `StoreError` there, until `open()` opens the database for the child. The parent notices nothing.
 
     Raises:
         DefinitionError: an option does not fit.
@@ -114,6 +117,8 @@ class Romancy:
         self._waiters = Waiters()
         self._ended: dict[str, int] = {}
         self._store: Database | None = None
+        self._process = 0
+        self._worker: WorkerIdentity | None = None
         self._is_closed = False
         self._loop: Loop | None = None
         self._inline: Inline | None = None
@@ -149,8 +154,11 @@ class Romancy:
         Raises:
             StoreError: the database cannot be opened.
         """
+        if self._is_inherited():
+            self._part()
         if self._store is None:
             self._store = SqliteStore(self.database, connect=self._connect, boundary=self._boundary)
+            self._process = os.getpid()
             self._is_closed = False
             atexit.register(self.close)
         if self._has_worker and self._thread is None:
@@ -166,6 +174,9 @@ class Romancy:
         An interrupt while it waits ends it at once.
         """
         atexit.unregister(self.close)
+        if self._is_inherited():
+            self._part()
+            return
         try:
             self._stop_worker(now=False)
         except KeyboardInterrupt:
@@ -177,6 +188,19 @@ class Romancy:
             store, self._store = self._store, None
             if store is not None:
                 store.close()
+
+    def _is_inherited(self) -> bool:
+        """Whether this process was forked from the one that opened the app."""
+        return self._store is not None and self._process != os.getpid()
+
+    def _part(self) -> None:
+        """Forget what belongs to the parent process: its worker is not here, and its connections must not be used."""
+        store, self._store = self._store, None
+        self._is_closed = True
+        self._loop = self._inline = self._thread = None
+        self._waiters, self._ended = Waiters(), {}
+        if store is not None:
+            store.close()
 
     def _end_pumping(self) -> None:
         if self._inline is not None and self._loop is not None:
@@ -224,9 +248,10 @@ class Romancy:
             raise RuntimeError("pump() is for an app without a worker: Romancy(…, worker=False)")
         self.open()
         if self._loop is None:
-            self._loop = self._new_loop()
-            self._inline = self._new_executor(self._attempts(), self._loop.messages.put)
-            self._loop.open(self._inline)
+            loop = self._new_loop()
+            inline = self._new_executor(self._attempts(), loop.messages.put)
+            loop.open(inline)
+            self._loop, self._inline = loop, inline
         assert self._inline is not None
         self._inline.run_waiting()
         return self._loop.turn()
@@ -243,7 +268,10 @@ class Romancy:
         self._alive()
 
     def _new_loop(self) -> Loop:
-        return Loop(self._opened(), self._registry, this_worker(self._worker_id), self._options)
+        store = self._opened()
+        if self._worker is None or self._worker.pid != os.getpid():
+            self._worker = this_worker(self._worker_id)
+        return Loop(store, self._registry, self._worker, self._options)
 
     def _start_worker(self) -> None:
         self._loop = loop = self._new_loop()
@@ -279,6 +307,10 @@ class Romancy:
         _refuse_in_workflow()
         if self._is_closed:
             raise StoreError(f"the app on {self.database} is closed: use it inside of `with`, or open() it again")
+        if self._is_inherited():
+            raise StoreError(
+                f"the app on {self.database} was opened before this process was forked: open() it again here"
+            )
         if self._store is None:
             self.open()
         assert self._store is not None

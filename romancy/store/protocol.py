@@ -175,9 +175,10 @@ class Store(Protocol):
     def leases(self) -> list[Lease]:
         """All leases that are held."""
 
-    def take_over(self, token: int, now: float, limit: int) -> int:
+    def take_over(self, token: int, now: float, limit: int, *, until: float | None = None) -> int | None:
         """End a lease whose worker is gone and free its instances; park those that were recovered `limit` times without
-        progress. Returns how many were freed."""
+        progress. Returns how many were freed; None, and nothing is done, where the lease lasts no more until that
+        instant: its worker renewed it meanwhile."""
 
     def create(self, new: Sequence[NewInstance], *, owner: int | None, now: float) -> list[Created]:
         """Create instances, each unless there is one of its id; those of an owner begin at once, with their first
