@@ -322,12 +322,12 @@ class Loop:
             self._forget(abandon=True)
             self._register()
         except StoreError as error:
+            self._forget(abandon=False)
+            self._must_reload = True
             self._failures += 1
             if self._failures >= _PATIENCE:
                 raise
             _LOG.error("the database failed, and what it holds is replayed: %s", error)
-            self._forget(abandon=False)
-            self._must_reload = True
         except BaseException:
             self._forget(abandon=True)
             self._must_reload = True
@@ -342,7 +342,8 @@ class Loop:
         self._feed_landed(turn)
         self._take_in(turn)
         for resident in self._again:
-            turn.touch(resident)
+            if resident.is_owned:  # it may rest since, and be anybody's
+                turn.touch(resident)
         self._read_letters(turn)
         self._fire(turn)
         tick = turn.conclude()
@@ -370,7 +371,9 @@ class Loop:
         self._others = len(others)
         for lease in others:
             if is_gone(lease, self._worker, now):
-                freed = self._store.take_over(lease.token, now, RECOVERIES)
+                freed = self._store.take_over(lease.token, now, RECOVERIES, until=lease.until)
+                if freed is None:
+                    continue  # it came back while this one waited for its turn to write
                 _LOG.warning("worker %s is gone: %d of its instances are taken over", lease.worker.id, freed)
                 self._ask_due = True
 
