@@ -6,92 +6,47 @@ run of its own, from an empty file to the boundary and on, so that fakes which k
 
 from __future__ import annotations
 
+import random
+import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Generic, TypeVar
-
-import attrs
 
 from romancy.calls import CallWorkflow
 from romancy.errors import DefinitionError
-from romancy.history import Event
-from romancy.testing.cuts import Boundary
+from romancy.testing.crash import Crash, lines_of
+from romancy.testing.cuts import copy
 from romancy.testing.effects import Effects
-from romancy.testing.fakes import fakes_in_force
+from romancy.testing.fakes import Fakes, fakes_in_force
 from romancy.testing.lives import workplace
+from romancy.testing.sandbox import EndlessError, Sandbox
 from romancy.testing.trials import BrokenPromise, Ending, Trial
 
 T = TypeVar("T")
 
+Prepare = Callable[[Sandbox], object]
+"""What makes the world anew before each run: tables, and fakes that keep something."""
 
-@attrs.define(kw_only=True, repr=False)
-class Crash(Generic[T]):
-    """How an instance ended whose process was killed on the way, once or several times.
-
-    Attributes:
-        boundaries: where it was killed, one for each crash; none where it ended before the first one came.
-        status: that it ended with.
-        effects: how often the body of each activity ran, in all lives together; `effects.duplicates` names attempts
-            whose body ran more than once.
-        history: what was recorded in the end.
-        recorded: what was recorded of it when the last crash came.
-        at: names this crash: `crash_points(call, at=…)` repeats it alone.
-    """
-
-    boundaries: tuple[Boundary, ...]
-    status: str
-    effects: Effects
-    history: list[Event]
-    recorded: list[Event]
-    at: str
-    _outcome: T | BaseException
-
-    @property
-    def result(self) -> T:
-        """What the workflow returned.
-
-        Raises:
-            InstanceFailedError: it raised; the other errors of `Handle.result` likewise, and `TimeoutError` where it
-                waits for something that never comes.
-        """
-        if isinstance(self._outcome, BaseException):
-            raise self._outcome
-        return self._outcome
-
-    def __repr__(self) -> str:
-        return f"<crash at={self.at!r}: {self._where()}>"
-
-    def __str__(self) -> str:
-        return "\n".join(
-            [
-                self._where(),
-                f"it ended {self.status}; bodies that ran: {dict(self.effects)}",
-                *(f"  ran {count} times: {effect}" for effect, count in self.effects.duplicates.items()),
-                "recorded when the crash came:",
-                *_lines(self.recorded),
-                "recorded after it:",
-                *_lines(self.history[len(self.recorded) :]),
-                f"to repeat it alone: crash_points(…, at={self.at!r})",
-            ]
-        )
-
-    def _where(self) -> str:
-        return "; then ".join(map(str, self.boundaries)) or "no crash"
-
-
-latest: ContextVar[Crash[Any] | None] = ContextVar("romancy_latest_crash", default=None)
+latest: deque[Crash[Any]] = deque(maxlen=1)
 """The crash that a test looks at, for the report of its failure."""
 
 
 def crash_points(
-    call: CallWorkflow[T], *, depth: int = 1, orders: int = 24, at: str | None = None
+    call: CallWorkflow[T],
+    *,
+    depth: int = 1,
+    orders: int = 24,
+    at: str | None = None,
+    prepare: Prepare | None = None,
 ) -> Iterator[Crash[T]]:
     """Run an instance again and again, each time killed at another boundary and brought back, until all had their turn.
 
-    Its activities really run, once for each crash point and more: replace those that must not. Time is virtual. Crashes
-    come after each commit, after each activity's body before it is recorded, and after each acknowledgement; the
-    boundaries between those leave the same file behind, and are not tried twice.
+    Its activities really run, once for each crash point and more: replace those that must not. Time is virtual, and
+    begins anew with each. Crashes come after each commit, after each activity's body before it is recorded, and after
+    each acknowledgement; the boundaries between those leave the same file behind, and are not tried twice. Each run is
+    replayed and compared when it has ended: one whose code is not deterministic is `stuck`.
 
     Args:
         call: what calling a workflow returned.
@@ -99,53 +54,123 @@ def crash_points(
         orders: how many orders at most of what is in flight at the same time (the activities of a `gather`, a timer
             beside them) are tried; `crash_points` begins with that in which they were called, and varies it from there.
         at: try one crash alone: the `at` of a `Crash`.
+        prepare: called before each run with an app on its database, and never killed: it may make tables with
+            `app.sql(…)`, and give `app.replace(…)` fakes that keep something and begin anew with each run.
 
     Yields:
         How the instance ended; each is judged by the test, and by what Romancy promises.
 
     Raises:
         BrokenPromise: a start, or what was recorded, was lost, or something recorded ran again.
-        DefinitionError: `call` is no call of a workflow, or `at` is none of a crash.
+        EndlessError: the instance goes on and on.
+        DefinitionError: `call` is no call of a workflow, `at` is none of a crash of it, or a number is too small.
     """
-    if not isinstance(call, CallWorkflow):
-        raise DefinitionError(f"crash_points({call!r}): give the call of a workflow, as in crash_points(order('o-1'))")
-    if at is not None:
-        order, schedule = _parsed(at)
-        yield _tried(call, order, schedule)[0]
-        return
-    waiting, tried = deque[tuple[int, ...]]([()]), 0
-    while waiting and tried < orders:
-        order = waiting.popleft()
-        tried += 1
-        trial = _tried(call, order, ())[1]
-        waiting += _other_orders(order, trial.life.choices.taken)
-        yield from _crashes(call, order, trial, (), depth)
+    _refuse_too_small("crash_points", depth=depth, orders=orders)
+    trials = _Trials("crash_points", call, prepare)
+    return trials.every(depth, orders) if at is None else trials.one(*_parsed(at))
 
 
-def run_with_crashes(call: CallWorkflow[T], schedule: Sequence[int], order: Sequence[int] = ()) -> Crash[T]:
+def run_with_crashes(
+    call: CallWorkflow[T],
+    schedule: Sequence[int] = (),
+    order: Sequence[int] = (),
+    *,
+    prepare: Prepare | None = None,
+) -> Crash[T]:
     """Run one instance, killed at the crash points of a schedule.
 
     Args:
         call: what calling a workflow returned.
         schedule: for each life, the number of the crash point, from 1, at which it ends; a life that has fewer ends by
             itself, and is the last.
-        order: what comes first where several things are in flight: a number from 0 for each such choice.
+        order: what comes first where several things are in flight: a number from 0 for each such choice, where one
+            that is too high means the last.
+        prepare: as in `crash_points`.
 
     Raises:
-        BrokenPromise: as `crash_points` does.
+        BrokenPromise: as `crash_points` does; `EndlessError` and `DefinitionError` likewise.
     """
-    return _tried(call, order, schedule)[0]
+    _refuse_numbers("run_with_crashes", schedule, order)
+    return _Trials("run_with_crashes", call, prepare).tried(tuple(schedule), tuple(order))[0]
 
 
-def _crashes(
-    call: CallWorkflow[T], order: tuple[int, ...], trial: Trial[T], schedule: tuple[int, ...], depth: int
-) -> Iterator[Crash[T]]:
-    """Die in the last life of a trial, at each of its crash points that no other order has had."""
-    for number in range(_shared(order, trial) if not schedule else 1, len(trial.life.cuts.states) + 1):
-        crash, next_trial = _tried(call, order, (*schedule, number))
+class _Trials(Generic[T]):
+    """Trials of one call, each from the same file on."""
+
+    def __init__(self, verb: str, call: CallWorkflow[T], prepare: Prepare | None) -> None:
+        if not isinstance(call, CallWorkflow):
+            raise DefinitionError(f"{verb}({call!r}): give the call of a workflow, as in {verb}(order('o-1'))")
+        self._call = call
+        self._fakes = fakes_in_force()
+        self._prepare = prepare
+        files = ExitStack()
+        self._empty = files.enter_context(workplace()) / "empty.db"
+        weakref.finalize(self, files.close)
+        _make(self._empty, self._fakes)
+
+    def one(self, schedule: tuple[int, ...], order: tuple[int, ...]) -> Iterator[Crash[T]]:
+        crash = self.tried(schedule, order)[0]
+        if len(crash.boundaries) < len(schedule):
+            at = _named(schedule, order)
+            raise DefinitionError(f"crash_points(at={at!r}): with this code and this call there is no such crash point")
         yield crash
-        if depth > 1:
-            yield from _crashes(call, order, next_trial, (*schedule, number), depth - 1)
+
+    def every(self, depth: int, orders: int) -> Iterator[Crash[T]]:
+        waiting, tried = deque[tuple[int, ...]]([()]), 0
+        while waiting and tried < orders:
+            order = waiting.popleft()
+            tried += 1
+            trial = self.tried((), order)[1]
+            waiting += _other_orders(order, trial.life.choices.taken)
+            yield from self._crashes(order, trial, (), depth)
+        latest.clear()
+
+    def _crashes(
+        self, order: tuple[int, ...], trial: Trial[T], schedule: tuple[int, ...], depth: int
+    ) -> Iterator[Crash[T]]:
+        """Die in the last life of a trial, at each of its crash points that no other order has had."""
+        for number in range(_shared(order, trial) if not schedule else 1, len(trial.life.cuts.states) + 1):
+            crash, next_trial = self.tried((*schedule, number), order)
+            yield crash
+            if depth > 1:
+                yield from self._crashes(order, next_trial, (*schedule, number), depth - 1)
+
+    def tried(self, schedule: tuple[int, ...], order: tuple[int, ...]) -> tuple[Crash[T], Trial[T]]:
+        files = ExitStack()
+        try:
+            folder = files.enter_context(workplace())
+            fakes = dict(self._fakes)
+            copy(self._empty, folder / "0.db")
+            if self._prepare is not None:
+                _make(folder / "0.db", fakes, self._prepare)
+            trial = Trial(self._call, folder, order, fakes)
+            crash = _crash(trial, trial.run(schedule), order)
+        except BaseException as problem:
+            files.close()
+            if isinstance(problem, (BrokenPromise, EndlessError)):
+                _tell(problem, trial, _named(schedule, order))
+            raise
+        weakref.finalize(crash, files.close)
+        latest.append(crash)
+        return crash, trial
+
+
+def _make(database: Path, fakes: Fakes, prepare: Prepare = lambda app: None) -> None:
+    """Make a database, or go on making it."""
+    app = Sandbox(database, fakes=fakes, chance=random.Random("prepare"))
+    app.open()
+    try:
+        prepare(app)
+    finally:
+        app.close()
+
+
+def _tell(problem: BaseException, trial: Trial[Any], at: str) -> None:
+    for death in trial.deaths:
+        problem.add_note(str(death.boundary))
+        for (id, run), events in death.recorded.items():
+            problem.add_note("\n".join([f"recorded of {id!r} (run {run}) when that crash came:", *lines_of(events)]))
+    problem.add_note(f"to repeat it alone: crash_points(…, at={at!r})")
 
 
 def _shared(order: tuple[int, ...], trial: Trial[Any]) -> int:
@@ -161,22 +186,7 @@ def _other_orders(order: tuple[int, ...], taken: Sequence[tuple[int, int]]) -> I
             yield (*answers[:place], other)
 
 
-def _tried(call: CallWorkflow[T], order: Sequence[int], schedule: Sequence[int]) -> tuple[Crash[T], Trial[T]]:
-    at = "/".join(".".join(map(str, numbers)) for numbers in (schedule, order) if numbers or numbers is schedule)
-    with workplace() as folder:
-        trial = Trial(call, folder, order, fakes_in_force())
-        try:
-            ending = trial.run(schedule)
-        except BrokenPromise as broken:
-            broken.add_note("; then ".join(str(death.boundary) for death in trial.deaths))
-            broken.add_note(f"to repeat it alone: crash_points(…, at={at!r})")
-            raise
-    crash = _crash(trial, ending, at)
-    latest.set(crash)
-    return crash, trial
-
-
-def _crash(trial: Trial[T], ending: Ending[T], at: str) -> Crash[T]:
+def _crash(trial: Trial[T], ending: Ending[T], order: Sequence[int]) -> Crash[T]:
     recorded = trial.deaths[-1].recorded.get((ending.id, ending.run), []) if trial.deaths else ending.history
     return Crash(
         boundaries=tuple(death.boundary for death in trial.deaths),
@@ -184,31 +194,40 @@ def _crash(trial: Trial[T], ending: Ending[T], at: str) -> Crash[T]:
         effects=Effects(trial.log),
         history=ending.history,
         recorded=recorded,
-        at=at,
+        at=_named([death.boundary.number for death in trial.deaths], order),
         outcome=ending.outcome,
+        database=trial.life.database,
     )
 
 
+def _named(schedule: Sequence[int], order: Sequence[int]) -> str:
+    told = ".".join(map(str, schedule))
+    return f"{told}/{'.'.join(map(str, order))}" if order else told
+
+
 def _parsed(at: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    schedule, _, order = str(at).partition("/")
     try:
-        schedule, _, order = at.partition("/")
-        return _numbers(order), _numbers(schedule)
-    except ValueError:
+        parsed = _numbers(schedule), _numbers(order)
+        _refuse_numbers("crash_points", *parsed)
+    except (ValueError, DefinitionError):
         raise DefinitionError(
             f"crash_points(at={at!r}): copy the `at` of a crash, such as '17' or '17.4/0.2'"
         ) from None
+    return parsed
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(each) for each in text.split(".")) if text else ()
 
 
-def _lines(events: Sequence[Event]) -> list[str]:
-    if not events:
-        return ["  nothing"]
-    shown = []
-    for event in events:
-        told = attrs.asdict(event)
-        place = f" {told['step']} {told.get('name', '')}" if "step" in told else ""
-        shown.append(f"  {event.kind}{place.rstrip()}")
-    return shown
+def _refuse_too_small(verb: str, **numbers: int) -> None:
+    for name, number in numbers.items():
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise DefinitionError(f"{verb}({name}={number!r}): write a whole number, 1 or more")
+
+
+def _refuse_numbers(verb: str, schedule: Sequence[int], order: Sequence[int]) -> None:
+    for name, numbers, least in (("schedule", schedule, 1), ("order", order, 0)):
+        if any(not isinstance(each, int) or each < least for each in numbers):
+            raise DefinitionError(f"{verb}(…, {name}={list(numbers)!r}): write whole numbers, {least} or more")

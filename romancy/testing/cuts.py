@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import attrs
 
@@ -33,7 +33,7 @@ class Boundary:
     after: str = ""
 
     def __str__(self) -> str:
-        return f"crash point {self.number}: {self.place}" + (f", since {self.after}" if self.after else "")
+        return f"crash point {self.number}: {self.place}" + (f"; last activity: {self.after}" if self.after else "")
 
 
 class Cuts:
@@ -47,12 +47,14 @@ class Cuts:
         passed: how many boundaries there were, those of the same state counted too.
         states: the first boundary of each state.
         is_dead: whether nothing can be done any more.
+        afterlife: what was nevertheless tried then, beside reading.
     """
 
     def __init__(self, *, dies_at: int | None = None, reached: Callable[[Boundary], None] = lambda _: None) -> None:
         self.passed = 0
         self.states: list[Boundary] = []
         self.is_dead = False
+        self.afterlife: list[str] = []
         self.is_armed = False
         self._dies_at = dies_at
         self._reached = reached
@@ -77,6 +79,7 @@ class Cuts:
             Killed: the process ends here, or has ended before.
         """
         if self.is_dead:
+            self.afterlife.append(place)
             raise Killed
         if not self.is_armed:
             return
@@ -87,8 +90,16 @@ class Cuts:
         boundary = Boundary(len(self.states), place, self._after)
         self._reached(boundary)
         if boundary.number == self._dies_at:
-            self.is_dead = True
-            raise Killed
+            self.die()
+
+    def die(self) -> NoReturn:
+        """End the process here.
+
+        Raises:
+            Killed: always.
+        """
+        self.is_dead = True
+        raise Killed
 
 
 class Watched(sqlite3.Connection):

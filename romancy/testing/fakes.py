@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from difflib import get_close_matches
 from typing import Any
@@ -20,18 +19,13 @@ _in_force: ContextVar[Fakes] = ContextVar("romancy_fakes")
 
 
 def fakes_in_force() -> Fakes:
-    """Those of the sandbox that the running test was handed."""
+    """Those of the sandbox in whose block this is called; none outside of one."""
     return _in_force.get({})
 
 
-@contextmanager
-def in_force(fakes: Fakes) -> Iterator[None]:
-    """Let everything that is driven in this block use these fakes."""
-    token = _in_force.set(fakes)
-    try:
-        yield
-    finally:
-        _in_force.reset(token)
+def put_in_force(fakes: Fakes) -> None:
+    """Let `crash_points` use these fakes from here on."""
+    _in_force.set(fakes)
 
 
 def checked_fake(activity: Activity[..., Any] | str, fake: Callable[..., Any]) -> tuple[str, Callable[..., Any]]:
@@ -40,30 +34,40 @@ def checked_fake(activity: Activity[..., Any] | str, fake: Callable[..., Any]) -
     Raises:
         DefinitionError: there is no such activity, or the fake cannot be called as it is.
     """
-    definition = activity.definition if isinstance(activity, Activity) else _named(activity)
+    meant = [activity.definition] if isinstance(activity, Activity) else _named(activity)
+    name = meant[-1].name
     if isinstance(fake, Activity):
         fake = fake.fn
+    if isinstance(fake, BaseException) or (isinstance(fake, type) and issubclass(fake, BaseException)):
+        raise DefinitionError(f"replace({name!r}, {fake!r}): give a function that raises it")
     if not callable(fake):
-        raise DefinitionError(f"replace({definition.name!r}, {fake!r}): give a function, such as lambda *args: …")
-    _refuse_other_parameters(definition, fake)
-    return definition.name, fake
+        raise DefinitionError(f"replace({name!r}, {fake!r}): give a function, such as lambda *args: …")
+    problems = [_misfit(definition, fake) for definition in meant]
+    if all(problems):
+        raise DefinitionError(
+            f"the fake {fake!r} cannot stand in for {meant[-1].place}: {problems[-1]}; give it the same parameters"
+        )
+    return name, fake
 
 
-def _named(name: str) -> ActivityDefinition:
+def _named(name: str) -> list[ActivityDefinition]:
+    """Those of that name: modules that are not used together may name theirs alike."""
+    if not isinstance(name, str):
+        raise DefinitionError(f"replace({name!r}, …): give an activity or its name")
     found = definitions.get(name)
     if found is None:
         close = get_close_matches(name, definitions, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ": import the module that defines it"
         raise DefinitionError(f"there is no activity {name!r} in this process{hint}")
-    return found
+    return list(found.values())
 
 
-def _refuse_other_parameters(definition: ActivityDefinition, fake: Callable[..., Any]) -> None:
-    """Bind the activity's own parameters to the fake, positional where they can be."""
+def _misfit(definition: ActivityDefinition, fake: Callable[..., Any]) -> str | None:
+    """Bind the activity's own parameters to the fake, positional where they can be; returns why they do not fit."""
     try:
         taken = inspect.signature(fake)
     except (TypeError, ValueError):
-        return  # a builtin that tells nothing of its parameters
+        return None  # a builtin that tells nothing of its parameters
     placed: list[None] = []
     named: dict[str, None] = {}
     for each in inspect.signature(definition.fn).parameters.values():
@@ -74,6 +78,5 @@ def _refuse_other_parameters(definition: ActivityDefinition, fake: Callable[...,
     try:
         taken.bind(*placed, **named)
     except TypeError as problem:
-        raise DefinitionError(
-            f"the fake {fake!r} cannot stand in for {definition.place}: {problem}; give it the same parameters"
-        ) from None
+        return str(problem)
+    return None

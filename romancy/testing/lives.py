@@ -92,7 +92,7 @@ class Life:
             chance=random.Random(seed),
             connect=self._connect,
             boundary=self._transaction,
-            **options,
+            **{"at_once": False, "verify": 0.0, **options},
         )
 
     def live(self, script: Callable[[Sandbox, Cuts], T]) -> T:
@@ -119,8 +119,7 @@ class Life:
     def leave(self, target: Path) -> None:
         """Copy what a dead process left on the disk, then let go of what it held."""
         copy(self.database, target)
-        for connection in self._connections:
-            connection.close()
+        self.app.drop()
 
     def _connect(self, path: str) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.0, factory=Watched)

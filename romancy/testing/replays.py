@@ -38,34 +38,49 @@ def replays(workflow: Workflow[Any, Any], *patterns: str | os.PathLike[str], str
     """
     if not isinstance(workflow, Workflow):
         raise DefinitionError(f"replays({workflow!r}): give the workflow itself, such as replays(order, …)")
-    files = [file for pattern in patterns for file in _files(os.fspath(pattern))]
+    files = list(dict.fromkeys(file for pattern in patterns for file in _files(pattern)))
     if not files:
         raise DefinitionError(f"replays({workflow.definition.name}, …): name at least one file")
     problems = [f"{file}: {problem}" for file in files for problem in _problems(workflow.definition, file, strict)]
     if problems:
-        told = "\n".join(problems)
-        raise AssertionError(f"{len(problems)} recorded runs of {workflow.definition.name!r} do not replay:\n{told}")
+        what = "1 recorded run does" if len(problems) == 1 else f"{len(problems)} recorded runs do"
+        raise AssertionError("\n".join([f"{what} not replay with {workflow.definition.place}:", *problems]))
     return len(files)
 
 
-def _files(pattern: str) -> list[Path]:
-    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - absolute patterns, too
-    if not found:
-        raise DefinitionError(f"replays(…, {pattern!r}): there is no such file below {Path.cwd()}")
-    return [Path(each) for each in found]
+def _files(pattern: str | os.PathLike[str]) -> list[Path]:
+    if not isinstance(pattern, (str, os.PathLike)):
+        raise DefinitionError(
+            f"replays(…, {pattern!r}): give paths or patterns, one after the other: replays(…, *paths)"
+        )
+    named = os.fspath(pattern)
+    if Path(named).is_dir():
+        raise DefinitionError(f"replays(…, {named!r}): this is a folder: write {named!r} + '/*.json'")
+    if Path(named).is_file():
+        return [Path(named)]
+    found = [Path(each) for each in sorted(glob.glob(named, recursive=True))]  # noqa: PTH207 - absolute patterns, too
+    files = [each for each in found if not each.is_dir()]
+    if not files:
+        raise DefinitionError(f"replays(…, {named!r}): there is no such file below {Path.cwd()}")
+    return files
 
 
 def _problems(definition: WorkflowDefinition, file: Path, strict: bool) -> Iterator[str]:
     told = _read(file)
     instance = told["instance"]
     if instance["workflow"] != definition.name:
-        raise DefinitionError(f"{file} is a history of workflow {instance['workflow']!r}, not {definition.name!r}")
+        raise DefinitionError(
+            f"{file} is a history of workflow {instance['workflow']!r}, not {definition.name!r}: name only files of "
+            f"this one, such as '{definition.name}-*.json'; a workflow that was renamed keeps its @workflow(name=…)"
+        )
     for number, events in enumerate((_events(file, each) for each in told["runs"]), start=1):
         is_over = number < len(told["runs"]) or instance["status"] in ("completed", "failed", "cancelled")
         try:
             problem = _problem(definition, instance, number, events, strict, is_over=is_over)
         except RomancyError as error:
             problem = str(error)
+        except Exception as error:
+            problem = f"it is damaged: {type(error).__name__}: {error}"
         if problem is not None:
             yield f"run {number}: {problem}"
 
@@ -90,8 +105,8 @@ def _problem(
     finally:
         execution.close()
     recorded = _ended(events[-1])
-    if recorded is None and (isinstance(outcome, Blocked) or instance["status"] == "stuck"):
-        return None
+    if recorded is None and (isinstance(outcome, Blocked) or instance["status"] in ("running", "stuck")):
+        return None  # of one that runs, an activity with session() may have recorded itself before its workflow goes on
     now = _told(outcome)
     return None if now == recorded else f"it {recorded or 'had not ended'}, and replayed it {now}"
 

@@ -8,9 +8,11 @@ from typing import Any, Protocol
 
 import attrs
 
+from romancy.testing.coroutines import Coroutines
+from romancy.testing.cuts import Killed
 from romancy.testing.effects import Effect, Effects
 from romancy.testing.fakes import Fakes
-from romancy.worker.activities import Flight, Inline, Run, fly, fly_async
+from romancy.worker.activities import Attempt, Flight, Inline, Run, fly, fly_async
 
 
 class Choose(Protocol):
@@ -33,11 +35,13 @@ class Script:
         fakes: bodies by the name of the activity.
         effects: takes note of every body.
         ran: called with what happened, after each body.
+        together: run all that wait before the loop turns, and not one.
     """
 
     fakes: Fakes = attrs.field(factory=dict)
     effects: Effects = attrs.field(factory=Effects)
     ran: Callable[[str], None] = lambda _: None
+    together: bool = False
 
 
 class Stepwise(Inline):
@@ -52,6 +56,7 @@ class Stepwise(Inline):
     def __init__(self, attempt: Run, landed: Callable[[Flight], None], script: Script) -> None:
         super().__init__(attempt, landed)
         self._script = script
+        self._coroutines = Coroutines()
         self.chosen = 0
 
     def width(self) -> int:
@@ -61,30 +66,50 @@ class Stepwise(Inline):
         return len(self._waiting)
 
     def run_waiting(self) -> None:
-        if not self.width():
-            return
+        for _ in range(self.width() if self._script.together else min(self.width(), 1)):
+            self._run_chosen()
+
+    def _run_chosen(self) -> None:
         flight = self._waiting[self.chosen]
         del self._waiting[self.chosen]
         self.chosen = 0
         life = self._fly(flight)
+        if isinstance(flight.error, _PASSING):
+            life.release()
+            raise flight.error
         self._script.ran(f"{_effect(flight, (), {})} {'raised' if flight.error is not None else 'returned'}")
         self._landed(flight)
         life.release()
 
-    def _fly(self, flight: Flight) -> Any:
+    def close(self) -> None:
+        super().close()
+        self._coroutines.close()
+
+    def drop(self) -> None:
+        """Let go of what the end of the process would have freed."""
+        self._coroutines.drop()
+
+    def _fly(self, flight: Flight) -> Attempt:
         definition = flight.pending.activity
         body = self._script.fakes.get(definition.name, definition.fn)
         noted = self._noted(flight, body)
         if inspect.iscoroutinefunction(body):
-            return _to_the_end(lambda: fly_async(flight, self._attempt, noted))
+            return self._coroutines.run(lambda: fly_async(flight, self._attempt, noted))
         return fly(flight, self._attempt, noted)
 
     def _noted(self, flight: Flight, body: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
             self._script.effects.add(_effect(flight, args, kwargs))
-            return body(*args, **kwargs)
+            result = body(*args, **kwargs)
+            if inspect.iscoroutine(result) and not inspect.iscoroutinefunction(body):
+                return self._coroutines.run(lambda: result)  # a lambda, or an object, that makes a coroutine
+            return result
 
         return run
+
+
+_PASSING = (KeyboardInterrupt, Killed)
+"""What ends the test, and is no outcome of an activity."""
 
 
 def _effect(flight: Flight, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Effect:
@@ -99,17 +124,3 @@ def _effect(flight: Flight, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ef
         args=args,
         kwargs=kwargs,
     )
-
-
-def _to_the_end(begin: Callable[[], Any]) -> Any:
-    """Run a coroutine on an event loop of its own: on another thread where this one runs a loop already."""
-    import asyncio
-    from concurrent.futures import ThreadPoolExecutor
-    from contextvars import copy_context
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(begin())
-    with ThreadPoolExecutor(1) as aside:
-        return aside.submit(copy_context().run, lambda: asyncio.run(begin())).result()

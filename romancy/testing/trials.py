@@ -18,7 +18,7 @@ from romancy.testing.cuts import Boundary, Cuts, Killed
 from romancy.testing.effects import Effect
 from romancy.testing.fakes import Fakes
 from romancy.testing.lives import Life
-from romancy.testing.sandbox import Sandbox
+from romancy.testing.sandbox import EndlessError, Sandbox
 
 T = TypeVar("T")
 
@@ -106,6 +106,8 @@ class Trial(Generic[T]):
             order=self._order if number == 0 else (),
             seed=number,
             fakes=self._fakes,
+            verify=1.0,
+            patience=1_000,
         )
 
     def _file(self, number: int) -> Path:
@@ -124,6 +126,8 @@ class Trial(Generic[T]):
         outcome: T | BaseException
         try:
             outcome = handle.result()
+        except EndlessError:
+            raise
         except (RomancyError, TimeoutError) as error:
             outcome = error
         cuts.changed()

@@ -108,6 +108,10 @@ class Stage:
         program.kill()
         self.deaths[program.pid] = time.monotonic_ns()
 
+    def overtaken(self) -> set[int]:
+        """The processes whose lease ran out while they stood still, and went to others."""
+        return {each.pid for each in self._programs if "taken over by another worker" in each.complained()}
+
     def open_gate(self, name: str) -> None:
         """Let the activities that wait for this gate go on."""
         (self.folder / f"gate-{name}").touch()
