@@ -40,6 +40,7 @@ class Crashes:
 
     def __init__(self, number: int) -> None:
         self.counts: Counter[str] = Counter()
+        self._number = number
         self._chance = random.Random(number)
 
     def survive(self, scenario: Scenario, mode: Mode) -> None:
@@ -48,6 +49,7 @@ class Crashes:
         Raises:
             Broken: something was not as it has to be.
         """
+        self._chance = random.Random(f"{self._number} {mode} {scenario}")  # the same ones whenever it is run
         with workplace() as folder:
             lived = Run(scenario, folder / "first.db", mode, keep=_made(folder / "first")).live()
             self._count(lived)
@@ -129,15 +131,16 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def crash_programs(number: int, programs: int) -> Counter[str]:
+def crash_programs(number: int, programs: int, *, shrink: bool = False) -> Counter[str]:
     """Draw programs from a seed, and crash each at every boundary, in a mode that is drawn too.
 
     Args:
         number: the seed.
         programs: how many.
+        shrink: whether to look for the smallest program that shows what is wrong, which takes minutes.
 
     Raises:
-        Broken: with the smallest program that shows it.
+        Broken: with the program that shows it.
     """
     crashes = Crashes(number)
 
@@ -146,7 +149,7 @@ def crash_programs(number: int, programs: int) -> Counter[str]:
         max_examples=programs,
         deadline=None,
         database=None,
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     @given(scenarios(), st.sampled_from(MODES))
@@ -181,6 +184,7 @@ class Troubles:
 
     def __init__(self, number: int) -> None:
         self.counts: Counter[str] = Counter()
+        self._number = number
         self._chance = random.Random(number)
 
     def survive(self, scenario: Scenario, mode: Mode, times: int) -> None:
@@ -189,6 +193,7 @@ class Troubles:
         Raises:
             Broken: something was not as it has to be.
         """
+        self._chance = random.Random(f"{self._number} {mode} {scenario}")
         with workplace() as folder:
             statements = self.run(scenario, mode, None, _made(folder / "sound"))
             for _ in range(times):
@@ -216,16 +221,17 @@ class Troubles:
         return run.faults.count
 
 
-def fault_programs(number: int, programs: int, times: int = 12) -> Counter[str]:
+def fault_programs(number: int, programs: int, times: int = 12, *, shrink: bool = False) -> Counter[str]:
     """Draw programs from a seed, and run each with one fault after another.
 
     Args:
         number: the seed.
         programs: how many.
         times: faults for each.
+        shrink: as above.
 
     Raises:
-        Broken: with the smallest program that shows it.
+        Broken: with the program that shows it.
     """
     troubles = Troubles(number)
 
@@ -234,7 +240,7 @@ def fault_programs(number: int, programs: int, times: int = 12) -> Counter[str]:
         max_examples=programs,
         deadline=None,
         database=None,
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     @given(scenarios(), st.sampled_from([each for each in MODES if each.workers == 1]))

@@ -91,6 +91,7 @@ def run(folder: Path, *, seconds: float, workers: int, seed: int) -> Storm:
         _check_bodies(stage, storm, jobs)
         if stage.query("pragma integrity_check") != [("ok",)]:
             storm.problems.append("the database is damaged")
+        storm.problems += stage.complaints("UNIQUE constraint")
     return storm
 
 

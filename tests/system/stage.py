@@ -112,6 +112,10 @@ class Stage:
         """The processes whose lease ran out while they stood still, and went to others."""
         return {each.pid for each in self._programs if "taken over by another worker" in each.complained()}
 
+    def complaints(self, text: str) -> list[str]:
+        """What processes wrote to stderr of which this is a part."""
+        return [each.complained() for each in self._programs if text in each.complained()]
+
     def open_gate(self, name: str) -> None:
         """Let the activities that wait for this gate go on."""
         (self.folder / f"gate-{name}").touch()
