@@ -47,9 +47,9 @@ def _sleeps_on(records: Records, stored: Stored, store: SqliteStore, now: float)
     has_source = stored.wake_at is not None
     for pending in execution.pending.values():
         match pending:
-            case PendingTimer(due=due) if wakes > due:
+            case PendingTimer(due=due) if wakes > _latest(due, now):
                 return f"{stored} wakes later than {pending} of step {pending.step}, due at {due}"
-            case PendingActivity(dropped=False, due=due) if wakes > (now if due is None else due) or wakes == math.inf:
+            case PendingActivity(dropped=False, due=due) if wakes > _latest(due, now) or wakes == math.inf:
                 return f"{stored} wakes later than {pending} of step {pending.step}, due at {due}"
             case PendingChild(dropped=False, child=child):
                 at_work = records.instances.get(child)
@@ -60,6 +60,13 @@ def _sleeps_on(records: Records, stored: Stored, store: SqliteStore, now: float)
                 pass
     has_source = has_source or any(each.dropped for each in execution.pending.values())
     return None if has_source else f"{stored} waits for nothing that could wake it"
+
+
+def _latest(due: float | None, now: float) -> float:
+    """When something that is due has to go on: at once, where it is overdue already."""
+    if due is None:
+        return now
+    return due if now == math.inf else max(due, now)
 
 
 def _replayed(stored: Stored, events: Sequence[Any]) -> Execution:
