@@ -138,13 +138,19 @@ CANARIES = (
                 "and (step is null or step not like 'c%') order by seq",
             ),
         ),
-        noticed_by=("SerializationError",),
+        noticed_by=(
+            "StoreError",
+            "SerializationError",
+        ),
         scenario=shown(SAGA, SAGA, Raise()),
     ),
     Canary(
         name="history is read in another order than it was written",
         edits=(Edit(f"{_READER}.history", "order by seq", "order by at, seq desc"),),
-        noticed_by=("SerializationError",),
+        noticed_by=(
+            "InstanceStuckError",
+            "SerializationError",
+        ),
         scenario=shown(ACT, ACT),
     ),
     Canary(
