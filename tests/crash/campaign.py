@@ -25,7 +25,9 @@ from tests.crash.records import Records
 FRESH = 10
 """Of so many ends one is opened by another engine, which has to find nothing to do."""
 AGAIN = 12
-"""Of so many images one is recovered with a crash at each boundary of its recovery."""
+"""Of so many images one is recovered with crashes during its recovery."""
+SECONDS = 20
+"""At so many boundaries of that recovery at most."""
 
 
 class Crashes:
@@ -86,8 +88,9 @@ class Crashes:
         again = image.happened.crashes == 1 and self._sometimes(AGAIN)
         kept = _made(folder / "second") if again else None
         before = self._bring_back(scenario, mode, image, folder / f"life-{image.happened.crashes}", kept)
-        for second in before.images:
-            self._recover(scenario, mode, second, folder)
+        seconds = before.images
+        for second in sorted(self._chance.sample(range(len(seconds)), min(SECONDS, len(seconds)))):
+            self._recover(scenario, mode, seconds[second], folder)
 
     def _bring_back(self, scenario: Scenario, mode: Mode, image: Image, place: Path, keep: Path | None) -> Lived:
         self.counts[f"recoveries after crash {image.happened.crashes}"] += 1
