@@ -11,6 +11,7 @@ from pathlib import Path
 from romancy.errors import UnknownInstanceError
 from romancy.history import Event, WorkflowStarted
 from romancy.store.migrate import connect_to_read, migrate, refuse_foreign_file
+from romancy.store.place import Exclusive
 from romancy.store.protocol import TERMINAL, Created, Instance, NewInstance, Tick, WorkerIdentity
 from romancy.store.rows import COLUMNS, to_row
 from romancy.store.sqlite.reader import SqliteReader
@@ -25,7 +26,7 @@ from romancy.store.sqlite.statements import (
     marks,
     named,
 )
-from romancy.store.sqlite.transaction import Exclusive, SqliteRecording, Writer, lost, told
+from romancy.store.sqlite.transaction import SqliteRecording, Writer, lost, told
 
 Connect = Callable[[str], sqlite3.Connection]
 
