@@ -139,6 +139,7 @@ class Loop:
     def run(self) -> None:
         """Turn until stopped, or until the database fails for good; `failure` says which."""
         try:
+            self._store.alert(lambda: self.messages.put(None))
             while not self._is_done():
                 message = self._wait()
                 with self._baton:

@@ -40,7 +40,8 @@ BANNED_FILES = ("utils.py", "util.py", "common.py", "helpers.py", "misc.py", "ba
 ONLY_READER_OF = {
     "cattrs": ("codec",),
     "sqlite3": ("store", "cli"),
-    "orjson": ("codec",),
+    "orjson": ("codec", "store"),
+    "psycopg": ("store",),
     "click": ("cli",),
 }
 """Libraries that only these layers know."""

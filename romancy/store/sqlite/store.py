@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,8 @@ class SqliteStore(SqliteReader):
     Raises:
         StoreError: the file cannot be opened; `SchemaError` when it is none of ours, or of a newer version.
     """
+
+    serial = True
 
     def __init__(
         self,
@@ -287,6 +290,14 @@ class SqliteStore(SqliteReader):
             return False
         self._version = version
         return True
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Whoever shares a file shares the clock of its machine."""
+        return time.time
+
+    def alert(self, wake: Callable[[], None]) -> None:
+        """A file does not tell of commits."""
 
     def _data_version(self) -> int:
         """What SQLite counts up whenever another connection than the writer commits."""
