@@ -299,7 +299,9 @@ def _found(app: Any, instance_id: str, database: str) -> Any:
 @with_database
 @with_json
 def migrate(database: str, as_json: bool) -> None:
-    """Make the tables of a database, or bring them to this version; workers do it as well when they start.
+    """Make the tables of a database, or bring them up to date.
+
+    Workers do it as well when they start.
 
     Where workers may not make tables, an owner of the database runs this before they start.
 

@@ -83,10 +83,9 @@ class Server:
             connection.execute(_PLANS, prepare=False)
         return connection
 
-    def bare_connection(self, factory: type[Connection] = psycopg.Connection) -> Connection:
+    def bare_connection(self) -> Connection:
         """A connection as the user knows them; what the server is and what time it has are noted by the way."""
-        made = self._connect if factory is psycopg.Connection else factory.connect
-        connection = made(**self._parameters, autocommit=True, prepare_threshold=0)
+        connection = self._connect(**self._parameters, autocommit=True, prepare_threshold=0)
         try:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             self._look(connection)

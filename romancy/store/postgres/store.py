@@ -29,6 +29,7 @@ from romancy.store.postgres.packing import (
 from romancy.store.postgres.reader import PostgresReader
 from romancy.store.postgres.server import Connect, Connection, Server, lost
 from romancy.store.postgres.sessions import APPEND, FENCE, PostgresRecording, Sessions
+from romancy.store.postgres.swift import SwiftStatement
 from romancy.store.protocol import TERMINAL, Created, Instance, NewInstance, Tick, Told, WorkerIdentity
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class PostgresStore(PostgresReader):
         self._place = Place()
         self._writer = Link(self._server)
         self._sessions = Sessions(self._server)
+        self._append = SwiftStatement(self._server, "romancy_append", _FENCED_APPEND)
         self._bell: Bell | None = None
         self._has_heard = True
         self._wake: Callable[[], None] | None = None
@@ -270,12 +272,11 @@ class PostgresStore(PostgresReader):
 
     def _appending(self, token: int, tick: Tick) -> Work[None]:
         """A tick of nothing but events is one statement."""
-        sql = self._sql(f"{_FENCED} insert into romancy.history ({HISTORY}) select event.* from fence, {EVENT_ROWS}")
-        values = {"token": token, "events": packed_events(tick.events)}
+        values = [b"%d" % token, packed_events(tick.events).encode()]
 
         def work(connection: Connection, again: bool) -> None:
             try:
-                if tick.events and connection.execute(sql, values).rowcount == 0:
+                if tick.events and self._append.run(connection, values) == 0:
                     raise lost(token)
             except psycopg.errors.UniqueViolation:
                 if not (again and self._is_stored(connection, tick.events)):
@@ -452,6 +453,10 @@ def _told(told: Iterable[Told]) -> Iterator[dict[str, Any]]:
             "child": each.child,
         }
 
+
+_FENCED_APPEND = f"{_FENCED} insert into romancy.history ({HISTORY}) select event.* from fence, {EVENT_ROWS}".replace(
+    "%(token)s", "$1"
+).replace("%(events)s", "$2")
 
 _ADDRESSEE = """romancy.instance i
     on i.number = coalesce((select child.number from romancy.instance child
