@@ -266,7 +266,8 @@ class PostgresStore(PostgresReader):
         return sorted(claimed, key=lambda each: (each.wake_at or 0.0, each.number))
 
     def commit(self, token: int, tick: Tick) -> None:
-        work = self._appending if not (tick.states or tick.delivered or tick.told) else self._ticking
+        is_plain = bool(tick.events) and not (tick.states or tick.delivered or tick.told)
+        work = self._appending if is_plain else self._ticking
         rings = bool(tick.told) or any(state.status in TERMINAL or state.status == "stuck" for state in tick.states)
         self._write("commit", work(token, tick), rings=rings)
 
@@ -276,7 +277,7 @@ class PostgresStore(PostgresReader):
 
         def work(connection: Connection, again: bool) -> None:
             try:
-                if tick.events and self._append.run(connection, values) == 0:
+                if self._append.run(connection, values) == 0:
                     raise lost(token)
             except psycopg.errors.UniqueViolation:
                 if not (again and self._is_stored(connection, tick.events)):
@@ -290,18 +291,22 @@ class PostgresStore(PostgresReader):
 
         def work(connection: Connection, again: bool) -> None:
             try:
-                with connection.pipeline(), connection.transaction():
+                with connection.pipeline():
                     for sql, values in statements:
                         connection.execute(self._sql(sql), values)
-            except psycopg.errors.DivisionByZero:
-                raise lost(token) from None
-            except psycopg.errors.UniqueViolation:
-                if not (again and self._is_stored(connection, tick.events)):
+            except psycopg.Error as problem:
+                if not connection.closed:
+                    connection.rollback()
+                if isinstance(problem, psycopg.errors.DivisionByZero):
+                    raise lost(token) from None
+                is_stored = isinstance(problem, psycopg.errors.UniqueViolation) and again
+                if not (is_stored and self._is_stored(connection, tick.events)):
                     raise
 
         return work
 
     def _statements(self, token: int, tick: Tick) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield "begin isolation level read committed", {}
         # Whoever has no lease divides by zero: nothing else stops what was sent together.
         yield f"select 1 / (select count(*) from ({FENCE.replace('%s', '%(token)s')}) fence)", {"token": token}
         states = {state.number: state for state in tick.states}
@@ -321,6 +326,7 @@ class PostgresStore(PostgresReader):
             if ended:
                 # Whoever has ended reads no letters any more.
                 yield "delete from romancy.inbox where instance = any(%(ended)s)", {"ended": ended}
+        yield "commit", {}
 
     def _is_stored(self, connection: Connection, events: Sequence[tuple[int, int, int, Event]]) -> bool:
         """Whether these very events were written before the connection broke."""

@@ -9,6 +9,9 @@ from psycopg.pq import DiagnosticField, ExecStatus
 
 from romancy.store.postgres.server import Connection, Server
 
+_FORGOTTEN = b"26000"
+"""psycopg lets the server forget every prepared statement of a connection after some errors."""
+
 
 class SwiftStatement:
     """A statement that changes rows and returns none.
@@ -36,11 +39,17 @@ class SwiftStatement:
             result = libpq.exec_params(self._text, values)
         else:
             if connection not in self._prepared:
-                _check(libpq.prepare(self._name, self._text))
-                self._prepared.add(connection)
+                self._prepare(connection)
             result = libpq.exec_prepared(self._name, values)
+            if result.error_field(DiagnosticField.SQLSTATE) == _FORGOTTEN:
+                self._prepare(connection)
+                result = libpq.exec_prepared(self._name, values)
         _check(result)
         return result.command_tuples or 0
+
+    def _prepare(self, connection: Connection) -> None:
+        _check(connection.pgconn.prepare(self._name, self._text))
+        self._prepared.add(connection)
 
 
 def _check(result: psycopg.pq.abc.PGresult) -> None:
