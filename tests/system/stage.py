@@ -63,14 +63,16 @@ class Stage:
 
     Args:
         folder: an empty one.
+        database: a file in it by default.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: str | Path | None = None) -> None:
         self.folder = folder
-        self.database = folder / "app.db"
+        self.database: Any = folder / "app.db" if database is None else database
         self.effects = folder / "effects.jsonl"
         self.client = Romancy(self.database, worker=False)
         self.deaths: dict[int, int] = {}
+        self.settings: dict[str, str] = {}
         self._programs: list[Program] = []
 
     def __enter__(self) -> Stage:
@@ -90,7 +92,7 @@ class Stage:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.system.programs", *map(str, arguments)],
                 cwd=ROOT,
-                env={**os.environ, "ROMANCY_STAGE": str(self.folder)},
+                env={**os.environ, "ROMANCY_STAGE": str(self.folder), "ROMANCY_DB": str(self.database), **self.settings},
                 stdin=subprocess.DEVNULL,
                 stdout=stdout if output is None else output,
                 stderr=stderr if output is None else output,
