@@ -372,7 +372,8 @@ class Loop:
             self._landed.sort(key=_recorded_first)
         for flight in self._landed:
             if flight.trouble is not None and not flight.abandoned:
-                self._lose(flight)
+                for each in [each for each in self._landed if each.trouble is not None and not each.abandoned]:
+                    self._lose(each)  # all at once: it is one failure of the database
                 raise flight.trouble
             resident = self._residents.get(flight.number)
             if resident is None or resident.run != flight.run:

@@ -15,6 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+if "ROMANCY_SKEW" in os.environ:  # a machine whose clock is wrong: nothing in the process knows the right time
+    _right, _wrong = time.time, float(os.environ["ROMANCY_SKEW"])
+    time.time = lambda: _right() + _wrong
+
 from romancy import Context, Flow, RetryPolicy, Romancy, activity, activity_context, gather, session, sleep, workflow
 from romancy.errors import ActivityInterrupted, RomancyError, TerminalError
 from tests.system.effects import effect
@@ -73,6 +77,11 @@ def many(ctx: Context, numbers: int) -> Flow[int]:
     for number in range(1, numbers + 1):
         so_far = yield from (add_async(so_far, number) if number % 5 == 0 else add(so_far, number, ""))
     return so_far
+
+
+@workflow
+def asleep(ctx: Context, seconds: float) -> Flow[None]:
+    yield sleep(seconds)
 
 
 # -- side by side

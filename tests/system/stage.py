@@ -92,7 +92,12 @@ class Stage:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.system.programs", *map(str, arguments)],
                 cwd=ROOT,
-                env={**os.environ, "ROMANCY_STAGE": str(self.folder), "ROMANCY_DB": str(self.database), **self.settings},
+                env={
+                    **os.environ,
+                    "ROMANCY_STAGE": str(self.folder),
+                    "ROMANCY_DB": str(self.database),
+                    **self.settings,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=stdout if output is None else output,
                 stderr=stderr if output is None else output,

@@ -23,6 +23,28 @@ _TRIES = 20
 """How often a transaction that meets others is run again."""
 
 
+def patiently(server: Server, verb: Callable[[], T]) -> T:
+    """Do what needs nothing but a server that can be reached.
+
+    Raises:
+        StoreError: it cannot be reached for too long, or refuses.
+    """
+    since, tries = server.clock.ticks(), 0
+    while True:
+        try:
+            return verb()
+        except psycopg.Error as problem:
+            tries += 1
+            is_over = not is_gone(problem) or server.clock.ticks() - since > PATIENCE
+            if is_over or server.closing.wait(_pause(tries)):
+                raise server.error(problem) from problem
+
+
+def _pause(tries: int) -> float:
+    """Seconds before the next attempt to connect."""
+    return float(min(1.0, 0.02 * 2.0**tries) * random.uniform(0.7, 1.0))
+
+
 class Link:
     """One connection of the store.
 
@@ -70,7 +92,7 @@ class Link:
                     again = again or self._connection is not None
                     since = since or clock()
                     self._drop(problem)
-                    if clock() - since > PATIENCE or self._server.closing.wait(min(1.0, 0.02 * 2.0**tries)):
+                    if clock() - since > PATIENCE or self._server.closing.wait(_pause(tries)):
                         raise self._server.error(problem) from problem
                 elif not is_worth_another_try(problem) or tries > _TRIES:
                     raise self._server.error(problem) from problem

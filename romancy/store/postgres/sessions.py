@@ -12,6 +12,7 @@ from psycopg.pq import ConnStatus, TransactionStatus
 
 from romancy.errors import RomancyError, StoreError
 from romancy.history import Event
+from romancy.store.postgres.link import Link, patiently
 from romancy.store.postgres.packing import EVENT_ROWS, HISTORY, packed_events
 from romancy.store.postgres.server import Connection, Server, is_gone, lost
 
@@ -98,10 +99,7 @@ class Sessions:
                 return self._begun(idle, token, number)
             except psycopg.Error:
                 idle.close()
-        try:
-            return self._begun(self._server.bare_connection(), token, number)
-        except psycopg.Error as problem:
-            raise self._server.error(problem) from problem
+        return patiently(self._server, lambda: self._begun(self._server.bare_connection(), token, number))
 
     def _begun(self, connection: Connection, token: int, number: int) -> Connection:
         connection.autocommit = False
@@ -193,8 +191,6 @@ class PostgresRecording:
 
     def _was_committed(self, seq: int, event: Event) -> bool:
         """Ask by taking the event's place: whoever still holds it is waited for."""
-        from romancy.store.postgres.link import Link
-
         link = Link(self._server)
         place = packed_events([(self._number, self._run, seq, event)])
 

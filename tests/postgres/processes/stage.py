@@ -23,6 +23,12 @@ class Stage(stage.Stage):
         self._beside: psycopg.Connection[Any] | None = None
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        try:
+            return self._asked(sql, *parameters)
+        except psycopg.OperationalError:
+            return self._asked(sql, *parameters)  # the server was away meanwhile
+
+    def _asked(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         if self._beside is None or self._beside.closed:
             path = "-c search_path=public,romancy"
             self._beside = psycopg.connect(str(self.database), autocommit=True, options=path)
