@@ -26,10 +26,13 @@ _DEFAULTS = {
 }
 """A server that is cut off is noticed within half a minute, unless the URL says otherwise."""
 
-_PLANS = b"""
+_SETTINGS = b"""
     select set_config(name, 'off', false)
-      from unnest(array['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit']) as name"""
-"""A plan that was kept while a table was small must not scan it once it is large: every verb has its index."""
+      from unnest(array['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit']) as name
+     union all
+    select set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), false)"""
+"""A plan that was kept while a table was small must not scan it once it is large: every verb has its index. And what is
+committed is on the disk, whatever the database does by default."""
 
 _GONE = ("08", "57P01", "57P02", "57P03", "57P05", "25006", "53300")
 """The connection is of no use any more, or the server takes no writes: it ends, starts, follows another, is full."""
@@ -80,7 +83,7 @@ class Server:
         if self.is_pooled:
             connection.prepare_threshold = None
         elif self.is_postgres:
-            connection.execute(_PLANS, prepare=False)
+            connection.execute(_SETTINGS, prepare=False)
         return connection
 
     def bare_connection(self) -> Connection:

@@ -24,6 +24,10 @@ FENCE = "select 1 from romancy.worker where token = %s for key share"
 APPEND = f"insert into romancy.history ({HISTORY}) select * from {EVENT_ROWS}"
 
 _NEXT = "select coalesce(max(seq) + 1, 0) from romancy.history where instance = %s and run = %s"
+_MARK = """
+    select pg_current_xact_id()::text,
+           set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), true)"""
+"""Which transaction this is; what it commits is on the disk, whatever the database does by default."""
 _OWNED = "select owner from romancy.instance where number = %s"
 
 
@@ -68,8 +72,8 @@ class Sessions:
     def recording(self, token: int, number: int, run: int) -> Iterator[PostgresRecording]:
         """The transaction of one activity."""
         with self._room:
-            connection = self._taken(token, number)
-            recording = PostgresRecording(self._server, connection, token, number, run)
+            connection, mark = self._taken(token, number)
+            recording = PostgresRecording(self._server, connection, mark, token, number, run)
             try:
                 yield recording
             except BaseException as problem:
@@ -88,7 +92,7 @@ class Sessions:
         while self._idle:
             self._idle.pop().close()
 
-    def _taken(self, token: int, number: int) -> Connection:
+    def _taken(self, token: int, number: int) -> tuple[Connection, object]:
         """A connection in a transaction of an owner; one that broke while it was idle is made anew."""
         while True:
             try:
@@ -101,16 +105,18 @@ class Sessions:
                 idle.close()
         return patiently(self._server, lambda: self._begun(self._server.bare_connection(), token, number))
 
-    def _begun(self, connection: Connection, token: int, number: int) -> Connection:
+    def _begun(self, connection: Connection, token: int, number: int) -> tuple[Connection, object]:
+        """The connection, in a transaction, and what tells this transaction from others."""
         connection.autocommit = False
         try:
             owner = connection.execute(self._server.sql(_OWNED), [number]).fetchone()
             if owner != (token,):
                 raise lost(token)
+            mark = connection.execute(_MARK).fetchone() if self._server.is_postgres else None
         except BaseException:
             connection.close()
             raise
-        return connection
+        return connection, mark
 
     def _give_back(self, connection: Connection) -> None:
         """What an activity set in its session does not last."""
@@ -127,16 +133,14 @@ class Sessions:
 class PostgresRecording:
     """The transaction of one activity on PostgreSQL."""
 
-    def __init__(self, server: Server, connection: Connection, token: int, number: int, run: int) -> None:
+    def __init__(self, server: Server, connection: Connection, mark: object, token: int, number: int, run: int) -> None:
         self._server = server
         self._connection = connection
+        self._mark = mark
         self._token, self._number, self._run = token, number, run
-        self._mark: object = None
         self._recorded: tuple[int, Event] | None = None
         self.handle: Any = SessionConnection(connection.pgconn)
         self.handle.prepare_threshold = None
-        if server.is_postgres:
-            self._mark = connection.execute("select pg_current_xact_id()::text").fetchone()
 
     def record(self, event: Event) -> int:
         connection, server = self._connection, self._server
@@ -159,7 +163,7 @@ class PostgresRecording:
         if self._connection.info.transaction_status == TransactionStatus.INTRANS:
             if not self._server.is_postgres:
                 return
-            if self._connection.execute("select pg_current_xact_id()::text").fetchone() == self._mark:
+            if self._connection.execute(_MARK).fetchone() == self._mark:
                 return
         if self._connection.info.transaction_status == TransactionStatus.INERROR:
             raise RomancyError(

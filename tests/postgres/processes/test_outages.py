@@ -19,8 +19,8 @@ from tests.system.stage import completions
 
 @pytest.fixture
 def own_server() -> Iterator[PostgresServer]:
-    """A server that a test may stop."""
-    server = PostgresServer()
+    """A server that a test may stop; transfers between the same accounts wait for each other but shortly."""
+    server = PostgresServer(deadlock_timeout="50ms")
     yield server
     server.close()
 
@@ -58,9 +58,8 @@ def test_a_server_that_is_stopped_under_load_loses_nothing_that_was_acknowledged
         assert len(results) >= 60
         assert all(handle.status == "completed" for handle in acknowledged)
         assert all(completions(handle) for handle in acknowledged), "no step was recorded twice"
-        assert [worker.process.poll() for worker in workers] == [None, None], (
-            workers[0].complained() + workers[1].complained()
-        )
+        complaints = "".join(worker.complained() for worker in workers)
+        assert [worker.process.poll() for worker in workers] == [None, None], complaints
         assert stage.query("select sum(balance) from account") == [(4000,)]
         moved = stage.query("select coalesce(sum(amount), 0) from transfer")[0][0]
         assert moved == sum(results[1::2]), "each transfer was applied as often as it was recorded"
