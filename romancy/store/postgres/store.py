@@ -232,6 +232,35 @@ class PostgresStore(PostgresReader):
     ) -> list[Instance]:
         if not workflows:
             return []
+        sql, values = self._claiming(token, workflows, now, limit, suspects)
+
+        def work(connection: Connection, again: bool) -> list[Instance]:
+            rows = connection.execute(sql, values).fetchall()
+            if not rows:
+                raise lost(token)
+            if again:
+                # What was claimed before the connection broke is ours as well.
+                owned = self._sql(f"select {INSTANCE} from romancy.instance where owner = %s and changed = %s")
+                rows = connection.execute(owned, [token, now]).fetchall()
+            return [instance_of(row) for row in rows if row[0] is not None]
+
+        claimed = self._write("claim", work)
+        return sorted(claimed, key=lambda each: (each.wake_at or 0.0, each.number))
+
+    def explain_claim(self, token: int, workflows: Collection[str], now: float, limit: int) -> list[str]:
+        """How the server would carry a claim out, and what it cost: the claim is made and rolled back."""
+        sql, values = self._claiming(token, workflows, now, limit, False)
+
+        def work(connection: Connection, _: bool) -> list[str]:
+            with connection.transaction(force_rollback=True):
+                plan = connection.execute(b"explain (analyze, buffers) " + sql, values, prepare=False)
+                return [str(line) for (line,) in plan.fetchall()]
+
+        return self._write("explain", work)
+
+    def _claiming(
+        self, token: int, workflows: Collection[str], now: float, limit: int, suspects: bool
+    ) -> tuple[bytes, dict[str, Any]]:
         sql = self._sql(
             f"""
             {_FENCED},
@@ -250,20 +279,7 @@ class PostgresStore(PostgresReader):
             select {INSTANCE} from fence left join mine on true
             """
         )
-        values = {"token": token, "workflows": list(workflows), "now": now, "limit": limit}
-
-        def work(connection: Connection, again: bool) -> list[Instance]:
-            rows = connection.execute(sql, values).fetchall()
-            if not rows:
-                raise lost(token)
-            if again:
-                # What was claimed before the connection broke is ours as well.
-                owned = self._sql(f"select {INSTANCE} from romancy.instance where owner = %s and changed = %s")
-                rows = connection.execute(owned, [token, now]).fetchall()
-            return [instance_of(row) for row in rows if row[0] is not None]
-
-        claimed = self._write("claim", work)
-        return sorted(claimed, key=lambda each: (each.wake_at or 0.0, each.number))
+        return sql, {"token": token, "workflows": list(workflows), "now": now, "limit": limit}
 
     def commit(self, token: int, tick: Tick) -> None:
         is_plain = bool(tick.events) and not (tick.states or tick.delivered or tick.told)

@@ -1,4 +1,4 @@
-"""Claims instances as fast as it can, and prints their ids: `python -m … URL NAME GATE`."""
+"""Claims instances as fast as it can, and prints their ids: `python -m … URL NAME GATE [WORKFLOW]`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from romancy.store.postgres import PostgresStore
 from romancy.testing.contract import worker
 
 
-def main(url: str, name: str, gate: str) -> None:
+def main(url: str, name: str, gate: str, workflow: str = "order") -> None:
     with closing(PostgresStore(url)) as store:
         token = store.register(worker(name), store.clock(), store.clock() + 60.0)
         print("ready", flush=True)
         while not Path(gate).exists():
             time.sleep(0.001)
-        while claimed := store.claim(token, ["order"], store.clock(), 7):
+        while claimed := store.claim(token, [workflow], store.clock(), 7):
             print(*(each.id for each in claimed), flush=True)
 
 
