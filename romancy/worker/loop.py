@@ -39,6 +39,8 @@ _BATCH = 500
 """How many due instances are claimed at once."""
 _POLL = 0.05
 """Seconds between two looks at what other processes did."""
+_TURN = 0.005
+"""Seconds between two claims of a worker among others, where they need not wait for each other to claim."""
 _LOOK_AROUND = 0.25
 """Seconds between two looks for workers that died."""
 
@@ -417,7 +419,7 @@ class Loop:
             return
         self._intake.claim(turn, self._share())
         if self._others:
-            self._claim_at = turn.now + _POLL
+            self._claim_at = turn.now + (_POLL if self._store.serial else _TURN)
         if self._next_trial <= turn.now:
             self._intake.claim(turn, 1, suspects=True)
             self._next_trial = turn.now + _TRIAL

@@ -97,19 +97,26 @@ def bare_commits(url: str, batch: int, rows: int) -> float:
         return rows / (time.perf_counter() - began)
 
 
-def several(url: str, count: int, instances: int = 400, steps: int = 20) -> dict[str, float]:
-    """Steps a second of so many worker processes, and how many instances a second they can claim."""
+def several(url: str, count: int) -> dict[str, float]:
+    """What so many worker processes do: steps a second of activities that do nothing, and of such that wait for
+    something else as most do, and how many instances a second they can claim."""
     click.echo(f"{count} processes", err=True)
-    claimed = claims(url, count)
+    return {
+        "claims": claims(url, count),
+        "steps": _steps(url, count, [workloads.in_order(20) for _ in range(400)], 20),
+        "waits": _steps(url, count, [workloads.waiting_in_order(10, 0.05) for _ in range(256)], 10),
+    }
+
+
+def _steps(url: str, count: int, calls: list[Any], steps: int) -> float:
     with ExitStack() as stack, Romancy(url, worker=False) as client:
         for _ in range(count):
             stack.enter_context(_working(url))
         _wait(url, "select count(*) from romancy.worker", count)
         began = time.perf_counter()
-        client.start_many([workloads.in_order(steps) for _ in range(instances)])
+        client.start_many(calls)
         _wait(url, "select count(*) from romancy.instance where status in ('pending', 'running', 'waiting')", 0)
-        taken = time.perf_counter() - began
-    return {"steps": instances * steps / taken, "claims": claimed}
+        return len(calls) * steps / (time.perf_counter() - began)
 
 
 @contextmanager
@@ -211,10 +218,17 @@ def show(figures: dict[str, Any]) -> None:
     ]
     click.echo(tabulate(rows, headers=["work", "measured", "to the limit", "goal"], disable_numparse=True))
     processes = [
-        [count, f"{each['steps']:,.0f}", f"{each['claims']:,.0f}"] for count, each in figures["processes"].items()
+        [count, *(f"{each[name]:,.0f}" for name in ("waits", "steps", "claims"))]
+        for count, each in figures["processes"].items()
     ]
     click.echo("")
-    click.echo(tabulate(processes, headers=["worker processes", "steps/s", "claims/s"], disable_numparse=True))
+    click.echo(
+        tabulate(
+            processes,
+            headers=["worker processes", "steps of 50 ms/s", "steps of nothing/s", "claims/s"],
+            disable_numparse=True,
+        )
+    )
     if "big" in figures:
         big = figures["big"]
         click.echo(

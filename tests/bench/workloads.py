@@ -31,6 +31,17 @@ def in_order(ctx: Context, steps: int) -> Flow[int]:
     return total
 
 
+@activity
+def wait(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@workflow
+def waiting_in_order(ctx: Context, steps: int, seconds: float) -> Flow[None]:
+    for _ in range(steps):
+        yield wait(seconds)
+
+
 @workflow
 def sleeper(ctx: Context, until: float) -> Flow[float]:
     yield sleep_until(datetime.fromtimestamp(until, UTC))

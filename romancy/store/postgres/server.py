@@ -28,7 +28,8 @@ _DEFAULTS = {
 
 _SETTINGS = b"""
     select set_config(name, 'off', false)
-      from unnest(array['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit']) as name
+      from unnest(array['enable_seqscan', 'enable_bitmapscan', 'enable_sort', 'enable_hashjoin',
+                        'enable_mergejoin', 'jit']) as name
      union all
     select set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), false)"""
 """A plan that was kept while a table was small must not scan it once it is large: every verb has its index. And what is
