@@ -39,7 +39,7 @@ _BATCH = 500
 """How many due instances are claimed at once."""
 _POLL = 0.05
 """Seconds between two looks at what other processes did."""
-_TURN = 0.005
+_TURN = 0.02
 """Seconds between two claims of a worker among others, where they need not wait for each other to claim."""
 _LOOK_AROUND = 0.25
 """Seconds between two looks for workers that died."""
@@ -417,9 +417,10 @@ class Loop:
             self._next_due = _earlier(self._store.next_due(names), self._next_suspect(names))
         if self._next_due is None or self._next_due > turn.now or (self._out and turn.now < self._claim_at):
             return
-        self._intake.claim(turn, self._share())
+        share = self._share()
+        self._intake.claim(turn, share)
         if self._others:
-            self._claim_at = turn.now + (_POLL if self._store.serial else _TURN)
+            self._claim_at = turn.now + (_POLL if self._store.serial or share == 1 else _TURN)
         if self._next_trial <= turn.now:
             self._intake.claim(turn, 1, suspects=True)
             self._next_trial = turn.now + _TRIAL

@@ -113,6 +113,7 @@ def _steps(url: str, count: int, calls: list[Any], steps: int) -> float:
         for _ in range(count):
             stack.enter_context(_working(url))
         _wait(url, "select count(*) from romancy.worker", count)
+        time.sleep(1.0)  # until they have noticed each other
         began = time.perf_counter()
         client.start_many(calls)
         _wait(url, "select count(*) from romancy.instance where status in ('pending', 'running', 'waiting')", 0)
@@ -221,14 +222,8 @@ def show(figures: dict[str, Any]) -> None:
         [count, *(f"{each[name]:,.0f}" for name in ("waits", "steps", "claims"))]
         for count, each in figures["processes"].items()
     ]
-    click.echo("")
-    click.echo(
-        tabulate(
-            processes,
-            headers=["worker processes", "steps of 50 ms/s", "steps of nothing/s", "claims/s"],
-            disable_numparse=True,
-        )
-    )
+    headers = ["worker processes", "steps of 50 ms/s", "steps of nothing/s", "claims/s"]
+    click.echo("\n" + tabulate(processes, headers=headers, disable_numparse=True))
     if "big" in figures:
         big = figures["big"]
         click.echo(
