@@ -39,7 +39,7 @@ _BATCH = 500
 """How many due instances are claimed at once."""
 _POLL = 0.05
 """Seconds between two looks at what other processes did."""
-_TURN = 0.02
+_TURN = 0.01
 """Seconds between two claims of a worker among others, where they need not wait for each other to claim."""
 _LOOK_AROUND = 0.25
 """Seconds between two looks for workers that died."""

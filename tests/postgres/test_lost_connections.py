@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from romancy import Romancy
+from romancy.store.postgres import PostgresStore
+from romancy.testing.contract import NOW, new
 from tests.postgres.stage import Stage
 from tests.postgres.wire import HOWS, Wire, everywhere
 from tests.romancy.shapes import CORPUS, runs
@@ -68,3 +71,22 @@ def test_a_start_whose_answer_was_lost_is_the_same_start(stage: Stage, wire: Wir
     wire.cut(0, how)
     assert stage.sql("select id from instance order by number") == [(how,) for how in HOWS]
     app.close()
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_letter_is_left_once_whatever_message_the_connection_breaks_at(stage: Stage, wire: Wire, how: str) -> None:
+    with closing(PostgresStore(wire.url)) as store:
+        store.create([new("i")], owner=None, now=NOW)
+        told = []
+
+        def run(at: int) -> bool:
+            wire.cut(at, how)
+            told.append(store.tell("i", "note", str(at), NOW))
+            was_cut = wire.was_cut
+            wire.cut(0, how)
+            return was_cut
+
+        assert everywhere(run) >= 4
+        (instance,) = store.instances()
+        assert [each.data for each in store.unread(instance.number)] == [str(n + 1) for n in range(len(told))]
+        assert set(told) == {"pending"}

@@ -13,6 +13,7 @@ from romancy.history import Event
 from romancy.store.instances import WAKEABLE
 from romancy.store.postgres.claims import PostgresClaims
 from romancy.store.postgres.link import Work
+from romancy.store.postgres.once import once
 from romancy.store.postgres.packing import EVENT_ROWS, packed, packed_events, packed_states
 from romancy.store.postgres.server import Connection, lost
 from romancy.store.postgres.sessions import APPEND, FENCE, PostgresRecording
@@ -101,15 +102,14 @@ class PostgresStore(PostgresClaims):
         return row == (len(events),)
 
     def tell(self, instance_id: str, kind: str, data: str, now: float) -> str:
-        def work(connection: Connection, _: bool) -> str:
-            with connection.transaction():
-                number, status = self._found(connection, instance_id)
-                told = {"told": packed(_told([Told(number, kind, data)])), "at": now}
-                connection.execute(self._sql(TELL), told)
-                connection.execute(self._sql(WAKE), told)
-                return status
+        def verb(connection: Connection) -> str:
+            number, status = self._found(connection, instance_id)
+            told = {"told": packed(_told([Told(number, kind, data)])), "at": now}
+            connection.execute(self._sql(TELL), told)
+            connection.execute(self._sql(WAKE), told)
+            return status
 
-        return self._write("tell", work, rings=True)
+        return self._write("tell", once(self._server, verb), rings=True)
 
     def revive(self, instance_id: str, now: float) -> str:
         def work(connection: Connection, _: bool) -> str:
