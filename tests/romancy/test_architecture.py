@@ -131,6 +131,17 @@ def test_importing_romancy_loads_neither_the_linter_s_parser_nor_an_extra():
     assert loaded & unwanted == set()
 
 
+def test_opening_a_file_loads_no_driver_of_a_server():
+    opening = "from romancy.store.opening import open_store; open_store(':memory:').close()"
+    assert not [name for name in loaded_by(opening) if name.startswith(("psycopg", "romancy.store.postgres"))]
+
+
+def test_only_the_postgres_store_knows_its_driver():
+    for path in modules():
+        if "postgres" not in path.parts:
+            assert "psycopg" not in {name.split(".")[0] for name, _ in imported(path)}, path
+
+
 def test_every_public_name_is_there_and_the_list_is_sorted():
     assert list(romancy.__all__) == sorted(romancy.__all__)
     assert all(hasattr(romancy, name) for name in romancy.__all__)

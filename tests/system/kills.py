@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ class Job:
     expected: Any
 
 
-def run(folder: Path, *, seconds: float, workers: int, seed: int) -> Storm:
+def run(folder: Path, *, seconds: float, workers: int, seed: int, opened: Callable[[Path], Stage] = Stage) -> Storm:
     """Kill workers of one database for so many seconds, let the rest finish in peace, and check everything.
 
     Args:
@@ -73,9 +74,10 @@ def run(folder: Path, *, seconds: float, workers: int, seed: int) -> Storm:
         seconds: how long to kill.
         workers: how many processes share the work.
         seed: of the work and the kills.
+        opened: makes the stage.
     """
     storm, chance = Storm(seed), random.Random(seed)
-    with Stage(folder) as stage:
+    with opened(folder) as stage:
         stage.open_bank(ACCOUNTS)
         jobs = _kill_for(stage, storm, chance, seconds, workers)
         until = time.monotonic() + PEACE
@@ -83,7 +85,7 @@ def run(folder: Path, *, seconds: float, workers: int, seed: int) -> Storm:
             _check_end(stage, storm, job, until)
         _check_bank(stage, storm)
         _check_bodies(stage, storm, jobs)
-        if stage.query("pragma integrity_check") != [("ok",)]:
+        if stage.is_damaged():
             storm.problems.append("the database is damaged")
     return storm
 

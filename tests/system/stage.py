@@ -149,6 +149,10 @@ class Stage:
         with closing(sqlite3.connect(self.database)) as connection:
             return connection.execute(sql, parameters).fetchall()
 
+    def is_damaged(self) -> bool:
+        """Whether the database is not whole any more."""
+        return self.query("pragma integrity_check") != [("ok",)]
+
     def open_bank(self, accounts: int) -> None:
         """Make accounts with 1,000 each, and a journal of transfers."""
         with closing(sqlite3.connect(self.database)) as bank:

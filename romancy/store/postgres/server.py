@@ -52,7 +52,8 @@ class Server:
         clock: the server's time.
         is_pooled: whether something between here and the server hands its sessions around, so that nothing may be
             kept in one over a transaction: neither prepared statements nor settings nor listening.
-        is_postgres: whether it is PostgreSQL itself, or one that is built from its sources.
+        is_postgres: whether it is PostgreSQL itself, with advisory locks, `notify` and transactions that have names;
+            CockroachDB and YugabyteDB do without.
         closing: set when no connection is made any more.
     """
 
@@ -112,7 +113,7 @@ class Server:
         ).fetchone()
         assert row is not None
         self.clock.observe(row[0], before, self.clock.ticks())
-        self.is_postgres = "CockroachDB" not in row[1]
+        self.is_postgres = "CockroachDB" not in row[1] and "-YB-" not in row[1]
         # A pooler makes up the process that it tells its clients of.
         self.is_pooled = self.is_postgres and row[2] != connection.info.backend_pid
 

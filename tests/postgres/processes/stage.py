@@ -35,6 +35,9 @@ class Stage(stage.Stage):
         cursor = self._beside.execute(sql.replace("?", "%s").encode(), parameters or None)
         return cursor.fetchall() if cursor.description else []
 
+    def is_damaged(self) -> bool:
+        return False  # the server itself says so when a page is
+
     def open_bank(self, accounts: int) -> None:
         self.query("create table account (id integer primary key, balance integer not null)")
         self.query("create table transfer (instance text, step text, amount integer)")
