@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from romancy import Romancy
+from romancy.history import WorkflowStarted
 from romancy.store.postgres import PostgresStore
-from romancy.testing.contract import NOW, new
+from romancy.store.protocol import Tick
+from romancy.testing.contract import NOW, done, new, state, worker
 from tests.postgres.stage import Stage
 from tests.postgres.wire import HOWS, Wire, everywhere
 from tests.romancy.shapes import CORPUS, runs
@@ -90,3 +92,32 @@ def test_a_letter_is_left_once_whatever_message_the_connection_breaks_at(stage: 
         (instance,) = store.instances()
         assert [each.data for each in store.unread(instance.number)] == [str(n + 1) for n in range(len(told))]
         assert set(told) == {"pending"}
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("status", [None, "running", "waiting"])
+def test_a_tick_is_written_once_whatever_message_the_connection_breaks_at(
+    stage: Stage, wire: Wire, status: str | None, how: str
+) -> None:
+    with closing(PostgresStore(wire.url)) as store:
+        token = store.register(worker(), NOW, NOW + 30)
+        places = []
+
+        def run(at: int) -> bool:
+            instance = store.create([new(f"i-{at}")], owner=token, now=NOW)[0].instance
+            tick = Tick(NOW, events=[(instance.number, 1, 1, done("1"))])
+            if status is not None:
+                tick.states.append(state(instance, status, position=2, keep=status == "running"))
+            wire.cut(at, how)
+            store.commit(token, tick)
+            was_cut = wire.was_cut
+            wire.cut(0, how)
+            places.append(store.load(instance.number, 1))
+            found = store.instance(f"i-{at}")
+            assert found is not None
+            assert (found.status, found.position) == ((status, 2) if status else ("running", 0))
+            return was_cut
+
+        assert not run(0), "undisturbed, so that what is sent once for each connection has been sent"
+        assert everywhere(run) >= 1
+        assert places == [[WorkflowStarted(at=NOW), done("1")]] * len(places)

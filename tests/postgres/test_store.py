@@ -15,7 +15,8 @@ from romancy.errors import DefinitionError, LeaseLostError, RomancyError, Schema
 from romancy.store.address import address_of, masked
 from romancy.store.postgres import PostgresStore
 from romancy.store.postgres.clock import ServerClock
-from romancy.testing.contract import NOW, done, new, worker
+from romancy.store.protocol import Tick
+from romancy.testing.contract import NOW, done, new, state, worker
 from tests.postgres.server import query
 from tests.postgres.wire import terminate
 
@@ -228,3 +229,21 @@ def test_what_a_session_sets_does_not_last(store: PostgresStore) -> None:
             recording.handle.execute("set search_path = nowhere")
             assert recording.record(done(str(place))) == place
     assert shown[0] == shown[1]
+
+
+def test_a_letter_that_is_being_left_while_an_instance_goes_to_sleep_wakes_it(url: str, store: PostgresStore) -> None:
+    token = store.register(worker(), NOW, NOW + 30)
+    instance = store.create([new("i")], owner=token, now=NOW)[0].instance
+    resting = Tick(NOW, states=[state(instance, "waiting", wake_at=NOW + 10**6)])
+    with psycopg.connect(url) as other:
+        other.execute("select number from romancy.instance where id = 'i' for no key update")
+        other.execute(
+            "insert into romancy.inbox (instance, kind, data, at) select number, 'note', '', 1 from romancy.instance"
+        )
+        sleeping = threading.Thread(target=store.commit, args=[token, resting])
+        sleeping.start()
+        while not query(url, "select 1 from pg_stat_activity where wait_event_type = 'Lock'"):
+            assert sleeping.is_alive()
+        other.commit()
+    sleeping.join()
+    assert [each.id for each in store.claim(token, ["order"], NOW, 10)] == ["i"]
