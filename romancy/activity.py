@@ -147,7 +147,12 @@ def _define(
         compensation=None if compensate is None else _compensation(fn, compensate),
         place=place,
     )
+    definitions.setdefault(definition.name, {})[place] = definition
     return (AsyncActivity if definition.is_async else Activity)(definition)
+
+
+definitions: dict[str, dict[str, ActivityDefinition]] = {}
+"""The activities of this process by name and place: tests replace them by name."""
 
 
 def _refuse_what_cannot_be_called(fn: Callable[..., Any]) -> str:

@@ -29,10 +29,10 @@ from romancy.kernel import instance_cancelled, instance_failed
 from romancy.registry import Registry
 from romancy.store.address import is_url, masked
 from romancy.store.opening import open_store
-from romancy.store.protocol import STATUSES, TERMINAL, Created, Database, Instance, NewInstance
+from romancy.store.protocol import STATUSES, TERMINAL, Created, Database, Instance, NewInstance, WorkerIdentity
 from romancy.store.sqlite import Connect, connect
 from romancy.worker import guard as guarding
-from romancy.worker.activities import Attempt, Flight, Inline, Pool
+from romancy.worker.activities import Attempt, Flight, Inline, Pool, Run
 from romancy.worker.intake import Beginning
 from romancy.worker.leases import this_worker
 from romancy.worker.loop import Look, Loop, Options, Stop
@@ -70,6 +70,10 @@ class Romancy:
         connect: makes the connections of the database; for tests.
         chance: where ids, seeds and jitter come from; for tests.
         boundary: called before and after each transaction, with a tag; for tests.
+        executor: runs activities while the app is pumped; for tests.
+
+    A process that is forked from one with an open app gets no worker with it and must not use its connections: every
+    call raises `StoreError` there, until `open()` opens the database for the child. The parent notices nothing.
 
     Raises:
         DefinitionError: an option does not fit.
@@ -91,6 +95,7 @@ class Romancy:
         connect: Connect | Callable[..., Any] = connect,
         chance: random.Random | None = None,
         boundary: Callable[[str], None] | None = None,
+        executor: Callable[[Run, Callable[[Flight], None]], Inline] = Inline,
     ) -> None:
         for name, number, least in (("lease", lease, 0.1), ("max_activities", max_activities, 1)):
             if not number >= least:
@@ -110,9 +115,12 @@ class Romancy:
         self._has_no_clock = clock is time.time
         self._connect = connect
         self._boundary = boundary
+        self._new_executor = executor
         self._waiters = Waiters()
         self._ended: dict[str, int] = {}
         self._store: Database | None = None
+        self._process = 0
+        self._worker: WorkerIdentity | None = None
         self._is_closed = False
         self._loop: Loop | None = None
         self._inline: Inline | None = None
@@ -148,8 +156,11 @@ class Romancy:
         Raises:
             StoreError: the database cannot be opened.
         """
+        if self._is_inherited():
+            self._part()
         if self._store is None:
             self._store = open_store(self.database, connect=self._connect, boundary=self._boundary)
+            self._process = os.getpid()
             if self._has_no_clock:
                 self._clock = self._options.clock = self._store.clock
             self._is_closed = False
@@ -167,6 +178,9 @@ class Romancy:
         An interrupt while it waits ends it at once.
         """
         atexit.unregister(self.close)
+        if self._is_inherited():
+            self._part()
+            return
         try:
             self._stop_worker(now=False)
         except KeyboardInterrupt:
@@ -178,6 +192,19 @@ class Romancy:
             store, self._store = self._store, None
             if store is not None:
                 store.close()
+
+    def _is_inherited(self) -> bool:
+        """Whether this process was forked from the one that opened the app."""
+        return self._store is not None and self._process != os.getpid()
+
+    def _part(self) -> None:
+        """Forget what belongs to the parent process: its worker is not here, and its connections must not be used."""
+        store, self._store = self._store, None
+        self._is_closed = True
+        self._loop = self._inline = self._thread = None
+        self._waiters, self._ended = Waiters(), {}
+        if store is not None:
+            store.close()
 
     def _end_pumping(self) -> None:
         if self._inline is not None and self._loop is not None:
@@ -225,9 +252,10 @@ class Romancy:
             raise RuntimeError("pump() is for an app without a worker: Romancy(…, worker=False)")
         self.open()
         if self._loop is None:
-            self._loop = self._new_loop()
-            self._inline = Inline(self._attempts(), self._loop.messages.put)
-            self._loop.open(self._inline)
+            loop = self._new_loop()
+            inline = self._new_executor(self._attempts(), loop.messages.put)
+            loop.open(inline)
+            self._loop, self._inline = loop, inline
         assert self._inline is not None
         self._inline.run_waiting()
         return self._loop.turn()
@@ -244,7 +272,10 @@ class Romancy:
         self._alive()
 
     def _new_loop(self) -> Loop:
-        return Loop(self._opened(), self._registry, this_worker(self._worker_id), self._options)
+        store = self._opened()
+        if self._worker is None or self._worker.pid != os.getpid():
+            self._worker = this_worker(self._worker_id)
+        return Loop(store, self._registry, self._worker, self._options)
 
     def _start_worker(self) -> None:
         self._loop = loop = self._new_loop()
@@ -282,6 +313,10 @@ class Romancy:
             raise StoreError(
                 f"the app on {masked(self.database)} is closed: use it inside of `with`, or open() it again"
             )
+        if self._is_inherited():
+            raise StoreError(
+                f"the app on {masked(self.database)} was opened before this process was forked: open() it again here"
+            )
         if self._store is None:
             self.open()
         assert self._store is not None
@@ -293,10 +328,19 @@ class Romancy:
             raise self._loop.failure
         return self._loop if self._thread is not None and self._thread.is_alive() else None
 
-    def _refuse_to_wait(self) -> None:
-        """Nobody may be there to end an instance when this app's own worker is not."""
+    def _wait_a_moment(self, until: float | None) -> float:
+        """Seconds to sleep before looking again; nobody may be there to end an instance when this app's worker is not.
+
+        Args:
+            until: the instant, by `_instant`, at which the wait is over.
+        """
         if self._has_worker:
             raise StoreError("the worker of this app has stopped: open() starts it again")
+        return _POLL
+
+    def _instant(self) -> float:
+        """The clock by which waits are measured."""
+        return time.monotonic()
 
     def _poke(self) -> None:
         self._alive()
@@ -521,14 +565,13 @@ class Handle(Generic[T]):
             InstanceStuckError: it is parked until somebody mends it.
             TimeoutError: it has not ended yet.
         """
-        until = None if timeout is None else time.monotonic() + timeout
         if self._app._alive() is None:
-            return self._value(self._poll(until))
+            return self._value(self._poll(None if timeout is None else self._app._instant() + timeout))
         with self._app._waiters.waiting(self.id) as future:
             ended = self._app._ending(self.id)
             if ended is None:
                 try:
-                    ended = _outcome(future, None if until is None else max(0.0, until - time.monotonic()))
+                    ended = _outcome(future, timeout)
                 except TimeoutError:
                     raise self._late() from None
         return self._value(ended)
@@ -554,8 +597,7 @@ class Handle(Generic[T]):
 
         if self._app._alive() is None:
             while (ended := self._app._ending(self.id)) is None:
-                self._app._refuse_to_wait()
-                await asyncio.sleep(_POLL)
+                await asyncio.sleep(self._app._wait_a_moment(None))
             return self._value(ended)
         with self._app._waiters.waiting(self.id) as future:
             ended = self._app._ending(self.id)
@@ -565,10 +607,9 @@ class Handle(Generic[T]):
 
     def _poll(self, until: float | None) -> Ended:
         while (ended := self._app._ending(self.id)) is None:
-            if until is not None and time.monotonic() >= until:
+            if until is not None and self._app._instant() >= until:
                 raise self._late()
-            self._app._refuse_to_wait()
-            time.sleep(_POLL)
+            time.sleep(self._app._wait_a_moment(until))
         return ended
 
     def _late(self) -> TimeoutError:

@@ -1,6 +1,6 @@
-"""The command line, `romancy`; its commands stand in `working` and `reading`."""
+"""The command line, `romancy`; its commands stand in `working`, `reading` and `checking`."""
 
-from romancy.cli import reading, working
+from romancy.cli import checking, reading, working
 from romancy.cli.group import main
 
-__all__ = ["main", "reading", "working"]
+__all__ = ["checking", "main", "reading", "working"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -95,9 +96,10 @@ def _known(store: Reader, instance_id: str, database: str) -> Instance:
 @main.command()
 @click.argument("instance_id", metavar="ID")
 @click.option("--output", metavar="FILE", help="A file to make; one that is there is not overwritten.")
+@click.option("--rows", "as_rows", is_flag=True, help="The rows as they are stored, of a damaged history too.")
 @with_database
 @click.option("--json", "_", is_flag=True, help="Accepted as everywhere; the output is JSON always.")
-def export(instance_id: str, output: str | None, database: str, _: bool) -> None:
+def export(instance_id: str, output: str | None, as_rows: bool, database: str, _: bool) -> None:
     """Print the history of an instance as JSON.
 
     It is enough to replay the instance elsewhere. It holds inputs, results and the seed of its random numbers as they
@@ -107,13 +109,25 @@ def export(instance_id: str, output: str | None, database: str, _: bool) -> None
     Examples:
       romancy export o-1
       romancy export o-1 --output o-1.json
+      romancy export o-1 --rows
     """
     with opened_to_read(database) as store:
-        instance = _known(store, instance_id, database)
-        runs = [store.history(instance.number, number) for number in range(1, instance.run + 1)]
+        told = store.rows(instance_id) if as_rows else _histories(store, instance_id, database)
+    if not told:
+        raise unknown(instance_id, database)
+    text = json_text(told, indent=2)
+    if output is None:
+        click.echo(text)
+    else:
+        _write(Path(output), text)
+
+
+def _histories(store: Reader, instance_id: str, database: str) -> dict[str, Any]:
+    instance = _known(store, instance_id, database)
+    runs = [store.history(instance.number, number) for number in range(1, instance.run + 1)]
     import attrs
 
-    told = {
+    return {
         "instance": {
             "id": instance.id,
             "workflow": instance.workflow,
@@ -128,11 +142,6 @@ def export(instance_id: str, output: str | None, database: str, _: bool) -> None
         },
         "runs": [[{"kind": event.kind, **attrs.asdict(event)} for event in events] for events in runs],
     }
-    text = json_text(told, indent=2)
-    if output is None:
-        click.echo(text)
-    else:
-        _write(Path(output), text)
 
 
 def _write(path: Path, text: str) -> None:

@@ -138,12 +138,12 @@ class Execution:
         return True
 
     def _fed_after_the_end(self, event: Event) -> Outcome:
-        """What was dropped may still report after the code has ended, and changes nothing."""
+        """What was dropped may still report after the code has ended, and changes only what there is to undo."""
         pending = self.pending.get(getattr(event, "step", ""))
         if type(event) is not history.Patched and (pending is None or not pending.dropped):
             raise self._mismatch(event, f"the code has ended already: {told(self.outcome)}")
         if pending is not None:
-            self._answered(event, type(pending))
+            _DELIVER[type(event)](self, event)
         return self.outcome
 
     def close(self) -> None:

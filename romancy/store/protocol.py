@@ -182,9 +182,10 @@ class Store(Protocol):
     def leases(self) -> list[Lease]:
         """All leases that are held."""
 
-    def take_over(self, token: int, now: float, limit: int) -> int:
+    def take_over(self, token: int, now: float, limit: int, *, until: float | None = None) -> int | None:
         """End a lease whose worker is gone and free its instances; park those that were recovered `limit` times without
-        progress. Returns how many were freed."""
+        progress. Returns how many were freed; None, and nothing is done, where the lease lasts no more until that
+        instant: its worker renewed it meanwhile."""
 
     def create(self, new: Sequence[NewInstance], *, owner: int | None, now: float) -> list[Created]:
         """Create instances, each unless there is one of its id; those of an owner begin at once, with their first
@@ -266,6 +267,10 @@ class Reader(Protocol):
 
     def history(self, number: int, run: int) -> list[Event]:
         """The events of one run."""
+
+    def rows(self, instance_id: str) -> dict[str, list[dict[str, Any]]]:
+        """All rows of an instance by table, as they are stored, damaged or not; none where there is no instance of that
+        id."""
 
     def since(self, number: int, run: int, seq: int) -> list[Event]:
         """The events of one run from a place on, counted from 0."""

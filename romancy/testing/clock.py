@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from romancy.calls import seconds as length_of
+
 
 class VirtualClock:
     """Seconds since the epoch, as `Romancy(…, clock=…)` wants them; nothing passes but what `advance` lets pass.
@@ -33,10 +35,29 @@ class VirtualClock:
         Args:
             length: seconds, or a `timedelta`.
             seconds: added to it, as are `minutes`, `hours` and `days`.
+
+        Raises:
+            DefinitionError: it is no finite length of time.
         """
-        given = length if isinstance(length, timedelta) else timedelta(seconds=length)
-        self._now += (given + timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days)).total_seconds()
+        self._now += length_of(length) + total(seconds=seconds, minutes=minutes, hours=hours, days=days)
+
+    def advance_to(self, instant: float | datetime) -> None:
+        """Let it be that instant; an earlier one turns the clock back.
+
+        Args:
+            instant: seconds since the epoch, or a `datetime` with a time zone.
+        """
+        self._now = instant.timestamp() if isinstance(instant, datetime) else float(instant)
 
     def now(self) -> datetime:
         """The instant that it shows, in UTC."""
         return datetime.fromtimestamp(self._now, UTC)
+
+
+def total(*, seconds: float, minutes: float, hours: float, days: float) -> float:
+    """Lengths of time as one number of seconds.
+
+    Raises:
+        DefinitionError: one of them is no finite number.
+    """
+    return length_of(length_of(seconds) + 60 * length_of(minutes) + 3600 * length_of(hours) + 86400 * length_of(days))

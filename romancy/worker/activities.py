@@ -16,6 +16,7 @@ from romancy.errors import RomancyError, StoreError
 from romancy.history import ActivityCompleted
 from romancy.kernel import PendingActivity
 from romancy.store.protocol import Recording, Store
+from romancy.workflow import Context
 
 if TYPE_CHECKING:
     import asyncio  # loaded where the first `async def` activity runs: it takes long
@@ -35,7 +36,7 @@ class Flight:
     attempt: int
     token: int
     context: ActivityContext
-    floor: float
+    workflow: Context
     started: float | None = None
     finished: float = 0.0
     result: str | None = None
@@ -58,7 +59,7 @@ class Flight:
         pending, compensation = self.pending, self.pending.activity.compensation
         assert self.result is not None
         return ActivityCompleted(
-            at=max(at, self.floor),
+            at=max(at, self.workflow.at),
             step=pending.step,
             name=pending.activity.name,
             attempt=self.attempt,
@@ -128,7 +129,12 @@ class Attempt:
         if self._recording is not None and not (flight.abandoned or flight.is_overdue):
             self._take_place()
             flight.completed = flight.completion(self._clock())
-            flight.recorded = self._recording.record(flight.completed)
+            try:
+                flight.recorded = self._recording.record(flight.completed)
+            except StoreError as trouble:  # of the record, not of what the activity did
+                flight.trouble = trouble
+                raise
+            flight.workflow.at = flight.completed.at  # what is recorded next is no earlier, also by a clock set back
         self._close(None)
 
     def raised(self, error: BaseException) -> None:
@@ -202,24 +208,24 @@ class Attempt:
 Run = Callable[[Flight], Attempt]
 
 
-def fly(flight: Flight, attempt: Run) -> Attempt:
-    """Run a plain activity on this thread, whatever it does."""
+def fly(flight: Flight, attempt: Run, body: Callable[..., Any] | None = None) -> Attempt:
+    """Run a plain activity on this thread, whatever it does; `body` takes the place of its own."""
     life = attempt(flight)
     try:
         args, kwargs = life.arguments()
-        life.returned(flight.pending.activity.fn(*args, **kwargs))
+        life.returned((body or flight.pending.activity.fn)(*args, **kwargs))
     except BaseException as error:
         life.raised(error)
     life.end()
     return life
 
 
-async def fly_async(flight: Flight, attempt: Run) -> Attempt:
-    """Run an `async def` activity on this thread's event loop, whatever it does."""
+async def fly_async(flight: Flight, attempt: Run, body: Callable[..., Any] | None = None) -> Attempt:
+    """Run an `async def` activity on this thread's event loop, whatever it does; `body` takes the place of its own."""
     life = attempt(flight)
     try:
         args, kwargs = life.arguments()
-        life.returned(await flight.pending.activity.fn(*args, **kwargs))
+        life.returned(await (body or flight.pending.activity.fn)(*args, **kwargs))
     except BaseException as error:
         life.raised(error)
     life.end()

@@ -42,6 +42,10 @@ class Alarms:
         """The next instant."""
         return self._heap[0][0] if self._heap else float("inf")
 
+    def first_timer(self) -> float:
+        """The next instant that is no attempt's end."""
+        return min((due for due, _, what in self._heap if isinstance(what, Alarm)), default=float("inf"))
+
     def ring(self, now: float) -> Iterator[Alarm | Flight]:
         """Take what is due, in the order of the instants, then of arming."""
         while self._heap and self._heap[0][0] <= now:

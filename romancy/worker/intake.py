@@ -7,8 +7,8 @@ from concurrent.futures import Future
 
 import attrs
 
-from romancy.errors import InstanceExistsError, NondeterminismError, RomancyError, SerializationError
-from romancy.history import WorkflowStarted
+from romancy.errors import InstanceExistsError, NondeterminismError, RomancyError, SerializationError, StoreError
+from romancy.history import Terminal, WorkflowStarted
 from romancy.kernel import Execution, PendingChild, replay
 from romancy.registry import Registry
 from romancy.store.protocol import Created, Database, Instance, NewInstance, Parent
@@ -91,7 +91,7 @@ class Intake:
         for resident, pending in starts:
             if pending.dropped and self._residents.get(resident.number) is resident:
                 self._look_for_dropped(turn, resident, pending)
-        starts = [(resident, pending) for resident, pending in starts if self._is_wanted(resident, pending)]
+        starts = [(resident, pending) for resident, pending in starts if self._is_wanted(turn, resident, pending)]
         if not starts:
             return False
         new = [self._child(resident, pending, turn.now) for resident, pending in starts]
@@ -116,12 +116,15 @@ class Intake:
         if child is not None and child.parent == wanted and pending.step in resident.execution.pending:
             turn.created(resident, pending, child.number)
 
-    def _is_wanted(self, resident: Resident, pending: PendingChild) -> bool:
-        """A call that was dropped before its instance was created creates none."""
+    def _is_wanted(self, turn: Turn, resident: Resident, pending: PendingChild) -> bool:
+        """A call that was dropped, or answered by a letter, before its instance was created creates none."""
+        is_here = self._residents.get(resident.number) is resident
         if pending.dropped or resident.execution.pending.get(pending.step) is not pending:
             resident.starting.discard(pending.step)
+            if is_here and resident.is_owned:
+                turn.touch(resident)  # it may rest now
             return False
-        return self._residents.get(resident.number) is resident
+        return is_here
 
     def _child(self, resident: Resident, pending: PendingChild, now: float) -> NewInstance:
         parent = None if pending.detached else Parent(number=resident.number, run=resident.run, step=pending.step)
@@ -176,6 +179,9 @@ class Intake:
             if not events:
                 turn.deliver(resident, WorkflowStarted(at=max(turn.now, instance.created)))
                 return
+            if isinstance(events[-1], Terminal):
+                where = f"history[{len(events) - 1}]"
+                raise SerializationError(where, f"{events[-1].kind} ends the run, and it is {instance.status}")
             resident.position = len(events)
             replay(resident.execution, events)
         except (NondeterminismError, SerializationError) as error:
@@ -184,6 +190,7 @@ class Intake:
         for flight in flights:
             if flight.pending.step in resident.execution.pending:
                 resident.flights[flight.pending.step] = flight
+                flight.workflow = resident.execution.context
         turn.began(resident)
 
     def _enter(self, turn: Turn, instance: Instance) -> None:
@@ -198,6 +205,8 @@ class Intake:
         context = Context(instance.id, instance.workflow, seed=instance.seed, run=instance.run)
         try:
             execution = Execution(definition, context, self._input(instance))
+        except StoreError:
+            raise
         except RomancyError as error:
             turn.refuse(instance, str(error))
             return None

@@ -222,6 +222,17 @@ class Loop:
             and self._store.is_idle(self._registry.names(), now)
         )
 
+    def next_instant(self) -> float:
+        """When there will be something to do next, as far as this worker can know."""
+        names = self._registry.names()
+        due = _earlier(self._store.next_due(names), self._next_suspect(names))
+        others = [lease.until for lease in self._store.leases() if lease.token != self.token]
+        return min(self._alarms.first(), *others, float("inf") if due is None else due)
+
+    def next_timer(self) -> float:
+        """When the next timer or back-off of what this worker holds is due."""
+        return self._alarms.first_timer()
+
     def _is_done(self) -> bool:
         return self._stop is not None and (self._stop.now or not (self._out or self._landed))
 
@@ -314,12 +325,12 @@ class Loop:
             self._forget(abandon=True)
             self._register()
         except StoreError as error:
+            self._forget(abandon=False)
+            self._must_reload = True
             self._failures += 1
             if self._failures >= _PATIENCE:
                 raise
             _LOG.error("the database failed, and what it holds is replayed: %s", error)
-            self._forget(abandon=False)
-            self._must_reload = True
         except BaseException:
             self._forget(abandon=True)
             self._must_reload = True
@@ -334,7 +345,8 @@ class Loop:
         self._feed_landed(turn)
         self._take_in(turn)
         for resident in self._again:
-            turn.touch(resident)
+            if resident.is_owned:  # it may rest since, and be anybody's
+                turn.touch(resident)
         self._read_letters(turn)
         self._fire(turn)
         tick = turn.conclude()
@@ -362,7 +374,9 @@ class Loop:
         self._others = len(others)
         for lease in others:
             if is_gone(lease, self._worker, now):
-                freed = self._store.take_over(lease.token, now, RECOVERIES)
+                freed = self._store.take_over(lease.token, now, RECOVERIES, until=lease.until)
+                if freed is None:
+                    continue  # it came back while this one waited for its turn to write
                 _LOG.warning("worker %s is gone: %d of its instances are taken over", lease.worker.id, freed)
                 self._ask_due = True
 

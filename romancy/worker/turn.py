@@ -182,7 +182,7 @@ class Turn:
         elif flight.error is not None:
             self._attempt_failed(resident, pending, flight.attempt, flight.error, started, is_final=flight.is_final)
         else:
-            flight.floor = resident.execution.context.at
+            flight.workflow = resident.execution.context
             self.deliver(resident, flight.completion(self.now))
 
     def overdue(self, resident: Resident, flight: Flight) -> None:
@@ -358,6 +358,8 @@ class Turn:
         resident.run += 1
         resident.position = 0
         resident.children.clear()
+        resident.starting.clear()
+        self.starts = [each for each in self.starts if each[0] is not resident]  # the next run numbers steps anew
         resident.stored = "running"
         context = Context(resident.id, resident.workflow, seed=resident.seed, run=resident.run)
         resident.execution = Execution(resident.definition, context, input)
@@ -412,7 +414,7 @@ class Turn:
         step, attempt = pending.step, pending.attempt
         context = ActivityContext(resident.id, resident.workflow, step, attempt, resident.run)
         flight = Flight(
-            resident.number, resident.run, pending, attempt, self._rules.token, context, resident.execution.context.at
+            resident.number, resident.run, pending, attempt, self._rules.token, context, resident.execution.context
         )
         resident.flights[step] = flight
         self.launches[flight] = None

@@ -14,7 +14,7 @@ from tests.examples.conftest import EXAMPLES
 
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 ARGUMENTS = {"folder_index": ["."]}
-LEFT = {"research_agent": "research"}
+LEFT = {"research_agent": ["research"], "test_order": []}
 ENDLESS = {"web_service"}
 ENDING = [name for name in NAMES if name not in ENDLESS]
 
@@ -41,7 +41,7 @@ def test_a_run_prints_something_and_leaves_nothing_but_its_database(
     name: str, run: Callable[..., list[str]], tmp_path: Path
 ) -> None:
     assert run(name, *ARGUMENTS.get(name, []))
-    assert [path.name for path in tmp_path.iterdir()] == [LEFT.get(name, f"{name}.db")]
+    assert [path.name for path in tmp_path.iterdir()] == LEFT.get(name, [f"{name}.db"])
 
 
 @pytest.mark.parametrize("name", ENDING)

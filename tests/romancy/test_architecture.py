@@ -39,7 +39,7 @@ BANNED_FILES = ("utils.py", "util.py", "common.py", "helpers.py", "misc.py", "ba
 
 ONLY_READER_OF = {
     "cattrs": ("codec",),
-    "sqlite3": ("store", "cli"),
+    "sqlite3": ("store", "testing", "cli"),
     "orjson": ("codec", "store"),
     "psycopg": ("store",),
     "click": ("cli",),

@@ -366,7 +366,7 @@ def test_standard_input_that_is_no_text_is_refused(shell: Shell) -> None:
 
 # -- the options of every command
 
-READERS = [("list",), ("show", "x"), ("export", "x"), ("doctor",)]
+READERS = [("list",), ("show", "x"), ("export", "x"), ("doctor",), ("check",)]
 CHANGERS = [("cancel", "x"), ("retry", "x")]
 
 
@@ -453,7 +453,7 @@ def test_the_version_is_that_of_the_package(shell: Shell) -> None:
     assert shell("--version").stdout == f"romancy {version('romancy')}\n"
 
 
-EVERY_COMMAND = ["run", "start", "worker", "list", "show", "cancel", "retry", "export", "doctor", "migrate"]
+EVERY_COMMAND = ["run", "start", "worker", "list", "show", "cancel", "retry", "export", "doctor", "check", "migrate"]
 
 
 def test_every_command_takes_db_and_json_and_says_what_it_does_with_an_example(shell: Shell) -> None:
@@ -911,7 +911,7 @@ def _digest() -> dict[str, str]:
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in Path().glob("romancy.db*")}
 
 
-@pytest.mark.parametrize("words", [("list",), ("show", "n"), ("export", "n"), ("doctor",)])
+@pytest.mark.parametrize("words", [("list",), ("show", "n"), ("export", "n"), ("doctor",), ("check",)])
 def test_commands_that_look_change_no_byte_and_need_no_lock(shell: Shell, words: tuple[str, ...]) -> None:
     shell("start", "shop:nap", "--id", "n")
     before = _digest()

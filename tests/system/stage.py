@@ -66,6 +66,9 @@ class Stage:
         database: a file in it by default.
     """
 
+    clock_error = 0.0
+    """Seconds by which instants in the database may differ from the clock of this machine."""
+
     def __init__(self, folder: Path, database: str | Path | None = None) -> None:
         self.folder = folder
         self.database: Any = folder / "app.db" if database is None else database
@@ -114,6 +117,14 @@ class Stage:
         """Kill a process, and note when it was dead."""
         program.kill()
         self.deaths[program.pid] = time.monotonic_ns()
+
+    def overtaken(self) -> set[int]:
+        """The processes whose lease ran out while they stood still, and went to others."""
+        return {each.pid for each in self._programs if "taken over by another worker" in each.complained()}
+
+    def complaints(self, text: str) -> list[str]:
+        """What processes wrote to stderr of which this is a part."""
+        return [each.complained() for each in self._programs if text in each.complained()]
 
     def open_gate(self, name: str) -> None:
         """Let the activities that wait for this gate go on."""

@@ -42,8 +42,9 @@ def _let_it_begin(stage: Stage, bodies: int) -> None:
     """Wait until so many transfers were begun by all workers so far, or nothing is left to do."""
     stage.wait_for(
         f"{bodies} bodies",
-        lambda: len(stage.bodies()) >= bodies
-        or stage.query("select 1 from instance where status != 'completed'") == [],
+        lambda: (
+            len(stage.bodies()) >= bodies or stage.query("select 1 from instance where status != 'completed'") == []
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""mypy and pyright agree with every line of `public_types.py`: what should be known is, what should be refused is."""
+"""mypy and pyright agree with every line of these files: what should be known is, what should be refused is."""
 
 import os
 import subprocess
@@ -10,6 +10,7 @@ import pytest
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 SUBJECT = HERE / "public_types.py"
+SUBJECTS = (SUBJECT, HERE / "testing_types.py")
 
 
 def check(tool: str, subject: Path) -> subprocess.CompletedProcess[str]:
@@ -28,10 +29,11 @@ def check(tool: str, subject: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("subject", SUBJECTS, ids=[each.stem for each in SUBJECTS])
 @pytest.mark.parametrize("tool", ["mypy", "pyright"])
-def test_the_public_types_are_what_they_say(tool: str) -> None:
+def test_the_public_types_are_what_they_say(tool: str, subject: Path) -> None:
     pytest.importorskip(tool)
-    done = check(tool, SUBJECT)
+    done = check(tool, subject)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

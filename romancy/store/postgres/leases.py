@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+from romancy.store.postgres.once import once
 from romancy.store.postgres.server import Connection, lost
 from romancy.store.postgres.writer import PostgresWriter
 from romancy.store.protocol import WorkerIdentity
@@ -45,46 +48,51 @@ class PostgresLeases(PostgresWriter):
 
         self._write("retire", work, rings=True)
 
-    def take_over(self, token: int, now: float, limit: int) -> int:
-        def work(connection: Connection, _: bool) -> int:
-            with connection.transaction():
-                self._end_lease(connection, token)
-                connection.execute(
-                    self._sql(
-                        """
-                        update romancy.instance
-                           set recoveries = case when recovered_at = p.position then recoveries + 1 else 1 end,
-                               recovered_at = p.position
-                          from (select i.number,
-                                       i.run || '.' || (select count(*) from romancy.history h
-                                                         where h.instance = i.number and h.run = i.run) as position
-                                  from romancy.instance i where i.owner = %s) p
-                         where p.number = instance.number
-                        """
-                    ),
-                    [token],
-                )
-                connection.execute(
-                    self._sql(
-                        """
-                        update romancy.instance
-                           set status = 'stuck', owner = null, wake_at = null, changed = %s,
-                               error = 'it was recovered ' || recoveries
-                                       || ' times without progress: its worker died each time'
-                         where owner = %s and recoveries >= %s
-                        """
-                    ),
-                    [now, token, limit],
-                )
-                return self._free(connection, token, now)
+    def take_over(self, token: int, now: float, limit: int, *, until: float | None = None) -> int | None:
+        def verb(connection: Connection) -> int | None:
+            if not self._end_lease(connection, token, until) and until is not None:
+                return None
+            connection.execute(
+                self._sql(
+                    """
+                    update romancy.instance
+                       set recoveries = case when recovered_at = p.position then recoveries + 1 else 1 end,
+                           recovered_at = p.position
+                      from (select i.number,
+                                   i.run || '.' || (select count(*) from romancy.history h
+                                                     where h.instance = i.number and h.run = i.run) as position
+                              from romancy.instance i where i.owner = %s) p
+                     where p.number = instance.number
+                    """
+                ),
+                [token],
+            )
+            connection.execute(
+                self._sql(
+                    """
+                    update romancy.instance
+                       set status = 'stuck', owner = null, wake_at = null, changed = %s,
+                           error = 'it was recovered ' || recoveries
+                                   || ' times without progress: its worker died each time'
+                     where owner = %s and recoveries >= %s
+                    """
+                ),
+                [now, token, limit],
+            )
+            return self._free(connection, token, now)
 
-        return self._write("take over", work, rings=True)
+        return self._write("take over", once(self._server, verb), rings=True)
 
     def _free(self, connection: Connection, token: int, now: float) -> int:
         self._end_lease(connection, token)
         sql = self._sql("update romancy.instance set owner = null, wake_at = %s where owner = %s")
         return connection.execute(sql, [now, token]).rowcount
 
-    def _end_lease(self, connection: Connection, token: int) -> None:
-        """First of all: it waits for what is being written under the lease, so that what comes next sees it."""
-        connection.execute(self._sql("delete from romancy.worker where token = %s"), [token])
+    def _end_lease(self, connection: Connection, token: int, until: float | None = None) -> bool:
+        """First of all: it waits for what is being written under the lease, so that what comes next sees it.
+
+        A lease that was renewed lasts longer than it was seen to; one that was seen while the server had just come back
+        may last less long than that.
+        """
+        sql = self._sql("delete from romancy.worker where token = %s and until <= %s")
+        return connection.execute(sql, [token, math.inf if until is None else until]).rowcount > 0

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import orjson
+
 from romancy.history import Event
 from romancy.store.instances import INSTANCE, SUSPECTS, TRUSTED, WAKEABLE, instance_of, literals
 from romancy.store.postgres.link import Link
@@ -19,6 +21,11 @@ _SYNC = 20.0
 """Seconds between two looks at the server's clock."""
 
 _EVENT = ", ".join(COLUMNS)
+_ROWS = (
+    ("instance", "number = %s"),
+    ("history", "instance = %s order by run, seq"),
+    ("inbox", "instance = %s order by number"),
+)
 _LETTER = "inbox.number, inbox.instance, inbox.kind, inbox.data, inbox.at"
 
 
@@ -127,6 +134,14 @@ class PostgresReader:
 
     def history(self, number: int, run: int) -> list[Event]:
         return self.since(number, run, 0)
+
+    def rows(self, instance_id: str) -> dict[str, list[dict[str, Any]]]:
+        found = self._read("select number from romancy.instance where id = %s", [instance_id])
+        told = {}
+        for table, which in _ROWS if found else ():
+            rows = self._read(f"select to_json(t)::text from romancy.{table} t where {which}", found[0])
+            told[table] = [orjson.loads(text) for (text,) in rows]
+        return told
 
     def since(self, number: int, run: int, seq: int) -> list[Event]:
         rows = self._read(

@@ -12,7 +12,7 @@ from romancy.history import Event
 from romancy.store.protocol import ACTIVE, TERMINAL, Instance, Lease, Letter, WorkerIdentity
 from romancy.store.rows import COLUMNS, from_rows
 from romancy.store.sqlite.statements import INSTANCE, SUSPECTS, TRUSTED, WAKEABLE, instance_of, literals, marks, named
-from romancy.store.sqlite.transaction import Writer, told
+from romancy.store.sqlite.transaction import Writer, take_any_text, told
 
 
 class SqliteReader:
@@ -121,13 +121,26 @@ class SqliteReader:
         return [Letter(*row) for row in rows]
 
     def counts(self) -> dict[str, int]:
-        return dict(self._read("select status, count(*) from instance group by status"))
+        rows = self._read("select coalesce(status, 'none'), count(*) from instance group by 1")
+        return {str(status): count for status, count in rows}
 
     def history(self, number: int, run: int) -> list[Event]:
         rows = self._read(
             f"select seq, {', '.join(COLUMNS)} from history where instance = ? and run = ? order by seq", [number, run]
         )
         return from_rows(rows)
+
+    def rows(self, instance_id: str) -> dict[str, list[dict[str, Any]]]:
+        """All rows of an instance by table, as they are stored; none where there is no instance of that id."""
+        found = self._read("select number from instance where id = ?", [instance_id])
+        if not found:
+            return {}
+        told = {}
+        for table, column in (("instance", "number"), ("history", "instance"), ("inbox", "instance")):
+            names = [name for (name,) in self._read("select name from pragma_table_info(?)", [table])]
+            rows = self._read(f"select {', '.join(names)} from {table} where {column} = ?", found[0])
+            told[table] = [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
+        return told
 
     def since(self, number: int, run: int, seq: int) -> list[Event]:
         rows = self._read(
@@ -194,6 +207,19 @@ class SqliteReader:
     def _read(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
         with told(self.path):
             if self._shares is not None and self._shares.is_mine():
-                return self._reader.execute(sql, parameters).fetchall()
+                return self._rows(sql, parameters)
             with self._reading:
-                return self._reader.execute(sql, parameters).fetchall()
+                return self._rows(sql, parameters)
+
+    def _rows(self, sql: str, parameters: Sequence[Any] | dict[str, Any]) -> list[Any]:
+        try:
+            return self._reader.execute(sql, parameters).fetchall()
+        except sqlite3.OperationalError as problem:
+            if not take_any_text(self._reader, problem):
+                raise
+            return self._reader.execute(sql, parameters).fetchall()
+
+
+def _plain(value: object) -> object:
+    """A value as JSON can hold it."""
+    return {"hex": value.hex()} if isinstance(value, bytes) else value

@@ -6,15 +6,18 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from romancy.errors import UnknownInstanceError
 from romancy.history import Event, WorkflowStarted
-from romancy.store.migrate import connect_to_read, migrate, refuse_foreign_file
+from romancy.store.migrate import connect_to_read, migrate, refuse_foreign_file, refuse_read_only
+from romancy.store.openings import refuse_lost_log
 from romancy.store.place import Exclusive
 from romancy.store.protocol import TERMINAL, Created, Instance, NewInstance, Tick, WorkerIdentity
 from romancy.store.rows import COLUMNS, to_row
+from romancy.store.sqlite.file import OpenFile, leave
+from romancy.store.sqlite.forks import Claim, part
 from romancy.store.sqlite.reader import SqliteReader
 from romancy.store.sqlite.statements import (
     INSTANCE,
@@ -63,12 +66,17 @@ class SqliteStore(SqliteReader):
         read_only: bool = False,
     ) -> None:
         has_one = path == ":memory:" or read_only
+        if path != ":memory:":
+            part(path)
         with told(path):
             connection = connect_to_read(path, _BUSY_SECONDS) if read_only else _open(path, connect)
             self._connection = connection
             self._writer = Writer(connection, path, boundary)
             super().__init__(connection if has_one else connect(path), self._writer)
             _prepare(self._reader)
+            self._file = None if has_one else OpenFile(path, connection)
+        locks = (self._writer.lock,) if self._shares is not None else (self._writer.lock, self._reading)
+        self._claim = Claim(path, (self._reader, connection), locks, self._writer.is_mine)
         self._version = self._data_version()
 
     # -- leases
@@ -93,8 +101,11 @@ class SqliteStore(SqliteReader):
         with self._writer.transaction("retire"):
             self._free(token, now)
 
-    def take_over(self, token: int, now: float, limit: int) -> int:
+    def take_over(self, token: int, now: float, limit: int, *, until: float | None = None) -> int | None:
         with self._writer.transaction("take over"):
+            found = self._connection.execute("select until from worker where token = ?", [token]).fetchone()
+            if until is not None and found != (until,):
+                return None
             self._connection.execute(
                 """
                 update instance
@@ -127,6 +138,8 @@ class SqliteStore(SqliteReader):
     # -- ticks
 
     def create(self, new: Sequence[NewInstance], *, owner: int | None, now: float) -> list[Created]:
+        if owner is None:
+            self._see_to_file()
         with self._writer.transaction("create"):
             if owner is not None:
                 self._fence(owner)
@@ -240,12 +253,14 @@ class SqliteStore(SqliteReader):
         )
 
     def tell(self, instance_id: str, kind: str, data: str, now: float) -> str:
+        self._see_to_file()
         with self._writer.transaction("tell"):
             number, status = self._find(instance_id)
             self._tell(number, kind, data, now)
             return status
 
     def revive(self, instance_id: str, now: float) -> str:
+        self._see_to_file()
         with self._writer.transaction("revive"):
             number, status = self._find(instance_id)
             if status == "stuck":
@@ -276,7 +291,7 @@ class SqliteStore(SqliteReader):
             owner = self._connection.execute("select owner from instance where number = ?", [number]).fetchone()
             if owner != (token,):
                 raise lost(token)
-            recording = SqliteRecording(self._connection, number, run, self._append)
+            recording = SqliteRecording(self._connection, self.path, number, run, self._append)
             try:
                 yield recording
             finally:
@@ -285,6 +300,7 @@ class SqliteStore(SqliteReader):
                 transaction.abandon()
 
     def changed(self) -> bool:
+        self._see_to_file()
         version = self._data_version()
         if version == self._version:
             return False
@@ -299,18 +315,34 @@ class SqliteStore(SqliteReader):
     def alert(self, wake: Callable[[], None]) -> None:
         """A file does not tell of commits."""
 
+    def _see_to_file(self) -> None:
+        if self._file is not None:
+            self._file.refuse_moved()
+            with told(self.path), self.exclusive():
+                self._file.shorten_log()
+
     def _data_version(self) -> int:
         """What SQLite counts up whenever another connection than the writer commits."""
         with told(self.path), self.exclusive():
             version: int = self._connection.execute("pragma data_version").fetchone()[0]
             return version
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it was opened by the process that this one was forked from, and must not be used here."""
+        return self._claim.is_foreign
+
     def close(self) -> None:
+        if self.is_foreign:
+            self._claim.end()
+            return
         with self._writer.exclusive():
             if self._reader is not self._connection:
                 with self._reading:
                     self._reader.close()
-            self._connection.close()
+            if self._file is not None:
+                self._file.close()
+            self._claim.end()
 
     def exclusive(self, meanwhile: Callable[[], None] | None = None) -> Exclusive:
         """Hold the writer's place over several verbs of this thread."""
@@ -322,12 +354,18 @@ class SqliteStore(SqliteReader):
 
 
 def _open(path: str, connect: Connect) -> sqlite3.Connection:
-    had_log = False
     if path != ":memory:":
-        had_log = refuse_foreign_file(Path(path))
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        refuse_foreign_file(Path(path))
+        refuse_read_only(Path(path))
+        refuse_lost_log(path)
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = connect(path)
-    migrate(connection, path, had_log=had_log)
+    try:
+        migrate(connection, path)
+    except BaseException:
+        leave(connection, path)
+        raise
     return connection
 
 

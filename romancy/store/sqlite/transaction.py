@@ -13,6 +13,7 @@ from typing import Any
 
 from romancy.errors import LeaseLostError, RomancyError, StoreError
 from romancy.history import Event
+from romancy.store.openings import SQLITE_ERRORS
 from romancy.store.place import Exclusive, Place
 
 
@@ -57,10 +58,14 @@ class Transaction:
         try:
             self._cut("before")
             begin(self._connection)
-        except BaseException as problem:
+        except SQLITE_ERRORS as problem:
             self._place.__exit__()
-            if isinstance(problem, sqlite3.Error):
-                raise store_error(self._writer.path, problem) from problem
+            raise store_error(self._writer.path, problem) from problem
+        except BaseException:  # a Ctrl-C may come when it has begun
+            try:
+                self._roll_back()
+            finally:
+                self._place.__exit__()
             raise
         return self
 
@@ -75,15 +80,20 @@ class Transaction:
             self._cut("before commit of")
             try:
                 self._connection.execute("commit")
-            except sqlite3.Error as problem:
+            except SQLITE_ERRORS as problem:
                 self._roll_back()
                 raise store_error(self._writer.path, problem) from problem
+            except BaseException:  # no memory, or a Ctrl-C: what stays open would shut everybody out
+                self._roll_back()
+                raise
             self._cut("after")
             return
         self._roll_back()
-        # What an activity's own SQL raises inside of its session is the activity's affair.
-        if isinstance(error, sqlite3.Error) and self._tag != "session":
-            raise store_error(self._writer.path, error) from error
+        # What SQL raises inside of a session is the affair of its activity, unless the file is in trouble.
+        trouble = error if self._tag != "session" else trouble_behind(error)
+        if isinstance(trouble, SQLITE_ERRORS):
+            take_any_text(self._connection, trouble)
+            raise store_error(self._writer.path, trouble) from error
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
@@ -101,6 +111,7 @@ class SqliteRecording:
     def __init__(
         self,
         connection: sqlite3.Connection,
+        path: str,
         number: int,
         run: int,
         append: Callable[[Sequence[tuple[int, int, int, Event]]], None],
@@ -108,6 +119,7 @@ class SqliteRecording:
         from sqlite_utils import Database
 
         self._connection = connection
+        self._path = path
         self._number = number
         self._run = run
         self._append = append
@@ -124,10 +136,12 @@ class SqliteRecording:
                 "the activity ended the transaction of session() itself, so that its result cannot be recorded with "
                 "it: leave commit and rollback to Romancy"
             )
-        seq: int = self._connection.execute(
-            "select coalesce(max(seq) + 1, 0) from history where instance = ? and run = ?", [self._number, self._run]
-        ).fetchone()[0]
-        self._append([(self._number, self._run, seq, event)])
+        with told(self._path):
+            seq: int = self._connection.execute(
+                "select coalesce(max(seq) + 1, 0) from history where instance = ? and run = ?",
+                [self._number, self._run],
+            ).fetchone()[0]
+            self._append([(self._number, self._run, seq, event)])
         self.is_recorded = True
         return seq
 
@@ -146,7 +160,7 @@ def begin(connection: sqlite3.Connection) -> None:
             connection.execute("begin immediate")
             return
         except sqlite3.OperationalError as busy:
-            if busy.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or patience == 0:
+            if code_of(busy) != sqlite3.SQLITE_BUSY or patience == 0:
                 raise
 
 
@@ -155,14 +169,46 @@ def told(path: str) -> Iterator[None]:
     """Trouble with the file is a `StoreError` that names it."""
     try:
         yield
-    except (sqlite3.Error, OSError) as problem:
+    except (*SQLITE_ERRORS, OSError) as problem:
         raise store_error(path, problem) from problem
+
+
+def take_any_text(connection: sqlite3.Connection, problem: Exception) -> bool:
+    """Where a text could not be read, let those be read that are no UTF-8: one row must not keep others from theirs."""
+    if "UTF-8" not in str(problem):
+        return False
+    connection.text_factory = spelled_out
+    return True
+
+
+def spelled_out(raw: bytes) -> str:
+    """A text; bytes that are no UTF-8 are spelled out."""
+    return raw.decode("utf-8", "backslashreplace")
+
+
+_TROUBLES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def trouble_behind(error: BaseException | None) -> sqlite3.Error | None:
+    """The trouble with the disk or the file that an error is, or was raised for."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, sqlite3.Error) and code_of(error) in _TROUBLES:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def code_of(problem: Exception) -> int:
+    """SQLite's primary code of an error, or 0 where Python raised it without one."""
+    return int(getattr(problem, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
 def store_error(path: str, problem: Exception) -> StoreError:
     """What to say of trouble with a file."""
-    text = f"{path}: {problem}"
-    if isinstance(problem, sqlite3.OperationalError) and problem.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+    text = f"{path}: {'out of memory' if isinstance(problem, MemoryError) else problem}"
+    if code_of(problem) == sqlite3.SQLITE_BUSY:
         text += " by another process, which keeps a transaction open: end it, then start again"
     return StoreError(text)
 

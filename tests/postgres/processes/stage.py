@@ -18,6 +18,9 @@ class Stage(stage.Stage):
         url: of an empty database.
     """
 
+    clock_error = 0.05
+    """A worker knows the server's clock to half of what an answer takes."""
+
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder, url)
         self._beside: psycopg.Connection[Any] | None = None

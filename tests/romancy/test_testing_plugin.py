@@ -1,0 +1,214 @@
+"""The fixture `romancy` is there for who installed Romancy, and a test that fails tells its crash."""
+
+import re
+
+import pytest
+
+from romancy.testing import Sandbox
+
+pytest_plugins = ["pytester"]
+
+SHOP = """
+    from __future__ import annotations
+    import pytest
+    from romancy import Context, Flow, activity, workflow
+    from romancy.testing import Sandbox, crash_points, run_with_crashes
+
+    @activity
+    def charge(amount: int) -> str:
+        return f"receipt for {amount}"
+
+    @activity
+    def ship(item: str) -> str:
+        return f"parcel of {item}"
+
+    @workflow
+    def order(ctx: Context, item: str) -> Flow[str]:
+        yield charge(40)
+        return (yield from ship(item))
+"""
+
+
+@pytest.fixture
+def run(pytester):
+    """Run tests of the shop as their author would."""
+
+    def run(tests: str, *arguments: str) -> pytest.RunResult:
+        pytester.makepyfile(shop=SHOP, test_shop="from shop import *\n" + tests)
+        return pytester.runpytest("-p", "no:cacheprovider", *arguments)
+
+    return run
+
+
+def test_the_fixture_is_a_sandbox_that_is_open(romancy):
+    assert type(romancy) is Sandbox and romancy.instances() == []
+
+
+def test_the_fixture_is_shown_with_what_it_does(pytester):
+    told = pytester.runpytest("--fixtures", "-p", "no:cacheprovider")
+    told.stdout.fnmatch_lines(["romancy -- *plugin.py:*", "*An app in memory on a virtual clock;*"])
+
+
+def test_a_failed_test_shows_boundary_history_and_how_to_repeat_it(run):
+    told = run("""
+def test_it(romancy):
+    for crash in crash_points(order("hat")):
+        assert crash.effects["ship"] < 2
+""")
+    told.assert_outcomes(failed=1)
+    told.stdout.fnmatch_lines(
+        [
+            "*the crash that was looked at last*",
+            "crash point *: before anything is recorded; last activity: ship (instance 'crashed', step 2, attempt 1)*",
+            "it ended completed: 'parcel of hat'",
+            "bodies that ran: charge 1, ship 2",
+            "  2 times: ship (instance 'crashed', step 2, attempt 1)",
+            "recorded when the crash came:",
+            "  activity_completed 1 charge",
+            "recorded after it:",
+            "  activity_completed 2 ship",
+            "to repeat it alone: crash_points(*, at='*')",
+        ],
+        consecutive=False,
+    )
+
+
+def test_what_is_told_repeats_the_failure_alone(run):
+    failing = """
+def test_it(romancy):
+    for crash in crash_points(order("hat"){at}):
+        print("looked at", crash.at)
+        assert crash.effects["charge"] < 2
+"""
+    told = run(failing.format(at="")).stdout.str()
+    (at,) = re.findall(r"crash_points\(…, (at='\d+')\)", told)
+    again = run(failing.format(at=f", {at}"))
+    again.assert_outcomes(failed=1)
+    assert (
+        re.findall("^looked at .*", again.stdout.str(), re.MULTILINE) == [f"looked at {at[4:-1]}"]
+        and at in again.stdout.str()
+    )
+
+
+def test_only_a_test_that_looked_at_a_crash_shows_one(run):
+    told = run("""
+def test_one(romancy):
+    for crash in crash_points(order("hat")):
+        break
+
+def test_two(romancy):
+    assert romancy.run(order("hat")) == "nothing"
+
+def test_three(romancy):
+    assert all(crash.result == "parcel of hat" for crash in crash_points(order("hat")))
+    assert not romancy.instances(), "no fault of a crash"
+    assert romancy.effects["charge"], "no fault of a crash"
+""")
+    told.assert_outcomes(passed=1, failed=2)
+    told.stdout.no_fnmatch_line("*the crash that was looked at last*")
+
+
+def test_a_broken_promise_shows_where_it_was_broken(run):
+    told = run("""
+import sqlite3
+from romancy.testing import lives
+copy = lives.copy
+
+def losing(database, target):
+    copy(database, target)
+    with sqlite3.connect(target) as connection:
+        connection.execute("delete from instance")
+
+def test_it(romancy, monkeypatch):
+    monkeypatch.setattr(lives, "copy", losing)
+    for crash in crash_points(order("hat")):
+        pass
+""")
+    told.assert_outcomes(failed=1)
+    told.stdout.fnmatch_lines(
+        ["E*BrokenPromise: the instance is gone*", "E*crash point *acknowledged*", "E*to repeat it alone:*at='3'*"]
+    )
+
+
+def test_each_test_gets_a_sandbox_of_its_own_also_in_parallel_and_in_async_tests(run):
+    told = run(
+        """
+import asyncio
+
+@pytest.mark.parametrize("number", range(8))
+def test_it(romancy, number):
+    romancy.replace("ship", lambda item: f"{item} {number}")
+    assert romancy.instances() == []
+
+    async def client():
+        return await romancy.start(order("hat"), id="o"), {crash.result for crash in crash_points(order("hat"))}
+
+    assert asyncio.run(client()) == (f"hat {number}", {f"hat {number}"})
+
+def test_a_failure_is_told(romancy):
+    async def client():
+        for crash in crash_points(order("hat"), at="3"):
+            assert crash.result == "nothing"
+
+    asyncio.run(client())
+""",
+        "-n",
+        "2",
+    )
+    told.assert_outcomes(passed=8, failed=1)
+    told.stdout.fnmatch_lines(["*the crash that was looked at last*", "to repeat it alone: crash_points(*, at='3')"])
+
+
+def test_hypothesis_refuses_the_fixture_and_the_block_works(run):
+    told = run("""
+from hypothesis import given, settings, strategies as st
+from romancy.testing.strategies import completion_orders, crash_schedules
+
+@given(item=st.sampled_from("abc"))
+def test_the_fixture(romancy, item):
+    assert romancy.run(order(item)) == f"parcel of {item}"
+
+@settings(deadline=None, max_examples=5, derandomize=True)
+@given(item=st.sampled_from("abc"), schedule=crash_schedules())
+def test_the_block(item, schedule):
+    with Sandbox() as romancy:
+        romancy.replace("ship", lambda item: f"no {item}")
+        assert romancy.run(order(item)) == run_with_crashes(order(item), schedule).result == f"no {item}"
+
+@settings(deadline=None, max_examples=30, derandomize=True)
+@given(schedule=crash_schedules(max_crashes=1, max_point=12))
+def test_a_failure(schedule):
+    assert run_with_crashes(order("hat"), schedule).effects["ship"] < 2
+""")
+    told.assert_outcomes(passed=1, failed=2)
+    told.stdout.fnmatch_lines(["*FailedHealthCheck: *'romancy'*", "*: test_a_failure(*", "*schedule=[[]*[]],*"])
+    told.stdout.fnmatch_lines(["crash point *ship (instance 'crashed'*"])
+
+
+def test_the_fixture_may_stand_beside_the_module_of_its_name(run):
+    run("""
+import romancy as library
+
+def test_it(romancy: library.testing.Sandbox):
+    assert isinstance(romancy, library.Romancy)
+    with library.Romancy(":memory:") as app:
+        assert app.run(order("hat")) == romancy.run(order("hat"))
+""").assert_outcomes(passed=1)
+
+
+def test_the_fixture_can_be_replaced_by_one_with_other_options(pytester, run):
+    pytester.makeconftest("""
+import pytest
+from romancy.testing import Sandbox
+
+@pytest.fixture
+def romancy(tmp_path):
+    with Sandbox(tmp_path / "app.db", guard=True) as app:
+        app.replace("ship", lambda item: "nothing")
+        yield app
+""")
+    run("""
+def test_it(romancy):
+    assert romancy.run(order("hat")) == "nothing" and romancy.database.endswith("app.db")
+    assert next(iter(crash_points(order("hat")))).result == "nothing"
+""").assert_outcomes(passed=1)
