@@ -63,6 +63,11 @@ class Bell:
         self._thread.join(5.0)
         self._mouth.close()
 
+    def leave(self) -> None:
+        """Let go of what a fork copied: the thread is the parent's, and so is whoever would hear."""
+        self._mouth.close()
+        self._ear.close()
+
     def _run(self) -> None:
         failures = 0
         while not self._is_over.is_set():

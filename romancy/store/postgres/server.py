@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 from romancy.errors import DefinitionError, LeaseLostError, StoreError
 from romancy.store.address import SCHEMA, address_of
 from romancy.store.postgres.clock import ServerClock
+from romancy.store.postgres.forks import note
 
 Connection = psycopg.Connection[Any]
 Connect = Callable[..., Connection]
@@ -91,6 +92,7 @@ class Server:
     def bare_connection(self) -> Connection:
         """A connection as the user knows them; what the server is and what time it has are noted by the way."""
         connection = self._connect(**self._parameters, autocommit=True, prepare_threshold=0)
+        note(connection)
         try:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             self._look(connection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -45,6 +46,7 @@ class PostgresWriter(PostgresReader):
     ) -> None:
         super().__init__(Server(url, connect))
         self._boundary = boundary
+        self._process = os.getpid()
         self._place = Place()
         self._writer = Link(self._server)
         self._sessions = Sessions(self._server)
@@ -79,7 +81,16 @@ class PostgresWriter(PostgresReader):
         has_heard, self._has_heard = self._has_heard, False
         return has_heard
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it was opened by the process that this one was forked from, and must not be used here."""
+        return self._process != os.getpid()
+
     def close(self) -> None:
+        if self.is_foreign:  # whoever held a lock is not here to let go of it
+            if self._bell is not None:
+                self._bell.leave()
+            return
         if self._bell is not None:
             self._bell.close()
         self._server.closing.set()
