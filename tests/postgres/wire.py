@@ -1,4 +1,4 @@
-"""A wire between a client and the server that is cut at one chosen message: before the server gets it, or after.
+"""A wire between a client and the server that is cut at chosen messages: before the server gets it, or after.
 
 What a client sends in one go travels as one message here, as it does in libpq. Where the wire is cut after a message,
 the server has carried it out and the answer never arrives.
@@ -20,15 +20,22 @@ from psycopg.conninfo import conninfo_to_dict
 HOWS = ("lost", "unanswered", "terminated")
 """What can happen to a message: it is lost; its answer is; or an administrator ended the session before it came."""
 
+Cut = tuple[int, str]
+"""At which message from now on, and how."""
+
 _PATIENCE = 0.3
 """Seconds that an answer may take; what is sent ahead of the end of a pipeline gets none."""
 
 
 class Wire:
-    """Carries messages to a server on a socket, and cuts once.
+    """Carries messages to a server on a socket, and cuts where it is told to.
 
     Args:
         url: of a database of that server.
+
+    Attributes:
+        cuts: how often it did since it was told.
+        counted: only messages with this text in them count; every message by default.
     """
 
     def __init__(self, url: str) -> None:
@@ -45,13 +52,17 @@ class Wire:
         self.messages = 0
         self.cut_at = 0
         self.how = HOWS[0]
+        self.cuts = 0
+        self.counted = b""
+        self._later: list[Cut] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
-    def cut(self, at: int, how: str) -> None:
-        """Cut at the so-many-th message from now on; at none for 0."""
+    def cut(self, at: int, how: str, *later: Cut) -> None:
+        """Cut at the so-many-th message from now on, at none for 0; and `later`, each counted from the one before."""
         with self._lock:
             self.messages, self.cut_at, self.how = 0, at, how
+            self.cuts, self._later = 0, list(later)
 
     @property
     def was_cut(self) -> bool:
@@ -92,8 +103,13 @@ class Wire:
 
     def _pass(self, message: bytes, server: socket.socket) -> bool:
         with self._lock:
-            self.messages += 1
-            is_cut, how = self.messages == self.cut_at, self.how
+            counts = self.counted in message.lower()
+            self.messages += counts
+            is_cut, how = counts and self.messages == self.cut_at, self.how
+            if is_cut:
+                self.cuts += 1
+                if self._later:
+                    (self.cut_at, self.how), self.messages = self._later.pop(0), 0
         if is_cut and how == "terminated":
             terminate(self._url)
         if not (is_cut and how == "lost"):
