@@ -63,8 +63,11 @@ class Side:
     def retire(self, place: int) -> Any:
         return self.store.retire(self.token(place), self.now)
 
-    def take_over(self, place: int, limit: int) -> Any:
-        return self.store.take_over(self.token(place), self.now, limit)
+    def take_over(self, place: int, limit: int, seen: float | None) -> Any:
+        """Take over what was seen to last until then, or so much less: it was renewed since."""
+        token = self.token(place)
+        until = next((each.until for each in self.store.leases() if each.token == token), 0.0)
+        return self.store.take_over(token, self.now, limit, until=None if seen is None else until - seen)
 
     def create(self, ids: list[str], place: int | None, parent: str | None) -> Any:
         of = None if parent is None else self.of(parent)
@@ -200,7 +203,7 @@ CALLS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "register": st.tuples(st.integers(0, 2), LENGTHS),
     "renew": st.tuples(PLACES, LENGTHS),
     "retire": st.tuples(PLACES),
-    "take_over": st.tuples(PLACES, st.integers(1, 5)),
+    "take_over": st.tuples(PLACES, st.integers(1, 5), st.sampled_from([None, 0.0, 10.0])),
     "create": st.tuples(st.lists(SOME_IDS, min_size=1, max_size=4), st.none() | PLACES, st.none() | SOME_IDS),
     "claim": st.tuples(PLACES, st.sampled_from([WORKFLOWS, WORKFLOWS[:1], ()]), st.integers(1, 4), st.booleans()),
     "commit": st.tuples(PLACES, st.lists(CHANGES, max_size=3, unique_by=lambda each: each[0]), st.integers(0, 2)),
