@@ -382,7 +382,7 @@ def test_an_address_of_another_database_is_refused_without_its_password(shell: S
     assert told == "mysql:// databases are not supported: name a SQLite file or a postgresql:// URL"
 
 
-@pytest.mark.parametrize("words", [("list",), ("cancel", "x"), ("run", "shop:nap"), ("migrate",)])
+@pytest.mark.parametrize("words", [("list",), ("cancel", "x"), ("run", "shop:nap"), ("migrate",), ("check",)])
 def test_a_server_that_does_not_answer_is_named_without_its_password(shell: Shell, words: tuple[str, ...]) -> None:
     told = shell.refused(*words, "--db", "postgresql://me:secret@127.0.0.1:1/db")
     assert told.startswith("postgresql://me:***@127.0.0.1:1/db: ")

@@ -198,6 +198,10 @@ class PostgresReader:
             "integrity": [],
         }
 
+    def ask(self, sql: str) -> list[Any]:
+        """What a statement of SQL answers that changes nothing."""
+        return self._read(sql)
+
     def _instances(self, which: str, values: Sequence[Any]) -> list[Instance]:
         return [instance_of(row) for row in self._read(f"select {INSTANCE} from romancy.instance {which}", values)]
 
