@@ -199,6 +199,17 @@ class Troubles:
             for _ in range(times):
                 self.run(scenario, mode, self._fault(statements), _made(folder / "faulty"))
 
+    def survive_each(self, scenario: Scenario, mode: Mode, error: str, *, after: bool = False) -> None:
+        """Run a scenario as often as it has statements, each time with another one that fails.
+
+        Raises:
+            Broken: something was not as it has to be.
+        """
+        with workplace() as folder:
+            statements = self.run(scenario, mode, None, _made(folder / "sound"))
+            for number in range(1, statements + 1):
+                self.run(scenario, mode, Fault(at=number, error=error, after=after), _made(folder / "faulty"))
+
     def _fault(self, statements: int) -> Fault:
         after = self._chance.random() < 0.3
         return Fault(

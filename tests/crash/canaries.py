@@ -22,7 +22,8 @@ ACT, SQL, SAGA = Act("plain"), Act("transactional"), Saga("works")
 class Canary:
     """A broken engine, a program that shows it, and the checks of which one notices it first.
 
-    `faults` says how often the program is run with failing statements; it is crashed at every boundary otherwise.
+    With `fails` each of its statements fails once, with that error, before or `after` it did its work; it is crashed at
+    every boundary otherwise.
     """
 
     name: str
@@ -30,7 +31,8 @@ class Canary:
     noticed_by: tuple[str, ...]
     scenario: Scenario
     mode: Mode = MODE["normal"]
-    faults: int = 0
+    fails: str | None = None
+    after: bool = False
 
 
 def shown(*statements: object, cancel_after: int | None = None) -> Scenario:
@@ -136,13 +138,19 @@ CANARIES = (
                 "and (step is null or step not like 'c%') order by seq",
             ),
         ),
-        noticed_by=("SerializationError",),
+        noticed_by=(
+            "StoreError",
+            "SerializationError",
+        ),
         scenario=shown(SAGA, SAGA, Raise()),
     ),
     Canary(
         name="history is read in another order than it was written",
         edits=(Edit(f"{_READER}.history", "order by seq", "order by at, seq desc"),),
-        noticed_by=("SerializationError",),
+        noticed_by=(
+            "InstanceStuckError",
+            "SerializationError",
+        ),
         scenario=shown(ACT, ACT),
     ),
     Canary(
@@ -165,7 +173,7 @@ CANARIES = (
     ),
     Canary(
         name="what a dead worker held stays with it",
-        edits=(Edit(f"{_STORE}._free", "where owner = ?", "where owner = -?"),),
+        edits=(Edit(f"{_STORE}._free", "where owner = :token", "where owner = -:token"),),
         noticed_by=("an_owner_has_a_lease", "everything_comes_to_an_end"),
         scenario=shown(ACT),
         mode=MODE["taken over"],
@@ -222,13 +230,14 @@ CANARIES = (
             ),
         ),
         noticed_by=(
+            "history_has_no_gap",
             "what_was_acknowledged_is_there",
             "UnknownInstanceError",
             "everything_comes_to_an_end",
             "StoreError",
         ),
         scenario=shown(ACT, SQL),
-        faults=60,
+        fails="full",
     ),
     Canary(
         name="trouble with the file is taken for an activity's",
@@ -239,7 +248,7 @@ CANARIES = (
         ),
         noticed_by=("storage_stays_out_of_results", "it_ends_as_the_model_says"),
         scenario=shown(SQL),
-        faults=120,
+        fails="input/output",
     ),
     Canary(
         name="an ambiguous commit is written again",
@@ -250,9 +259,10 @@ CANARIES = (
                 "pass",
             ),
         ),
-        noticed_by=("history_has_no_gap", "StoreError"),
+        noticed_by=("everything_comes_to_an_end", "history_has_no_gap", "StoreError"),
         scenario=shown(ACT, Gather((ACT, ACT))),
-        faults=120,
+        fails="input/output",
+        after=True,
     ),
 )
 
@@ -261,8 +271,8 @@ def noticed(canary: Canary) -> str | None:
     """What notices a broken engine first, or None."""
     with quiet(), broken(Break(canary.name, canary.edits, ())):
         try:
-            if canary.faults:
-                Troubles(1).survive(canary.scenario, canary.mode, canary.faults)
+            if canary.fails is not None:
+                Troubles(1).survive_each(canary.scenario, canary.mode, canary.fails, after=canary.after)
             else:
                 Crashes(1).survive(canary.scenario, canary.mode)
         except Broken as found:

@@ -27,7 +27,7 @@ from tests.system import kills
 
 T = TypeVar("T")
 
-PROGRAMS, FAULTY, SCHEDULES = 10, 10, 20
+PROGRAMS, FAULTY, SCHEDULES = 4, 10, 20
 """Programs and schedules in a piece."""
 
 

@@ -123,6 +123,7 @@ class Run:
         self._told = before
         self._seen = (-1, 0)
         self._until_recorded = until_recorded
+        self._is_open = False
         self._lives: list[Life] = []
         self.images: list[Image] = []
         if image is not None:
@@ -173,7 +174,7 @@ class Run:
         if (worker, boundary.number) == self._seen:
             return
         self._seen = (worker, boundary.number)
-        if self._until_recorded and _events(self._path) > self._recorded:
+        if self._until_recorded and self._is_open and _events(self._path) > self._recorded:
             self._lives[worker].cuts.die()
         if self._keep is None:
             return
@@ -188,6 +189,7 @@ class Run:
     # -- the client
 
     def _script(self, lives: Sequence[Life]) -> Outcome:
+        self._is_open = True  # before, another connection would be in the way
         cuts, app = lives[0].cuts, lives[0].app
         handle = Romancy.start(app, perform(to_json(self._scenario.body)), id=ROOT)
         self._acknowledged(cuts, started=True)

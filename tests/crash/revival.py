@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,31 +14,33 @@ import attrs
 
 from romancy import Romancy
 from romancy.errors import RomancyError
-from romancy.history import Terminal
+from romancy.history import Event, Terminal
 from romancy.kernel import Blocked, Execution, PendingActivity, PendingChild, PendingTimer, Returned
-from romancy.store.sqlite import SqliteStore
+from romancy.store.rows import COLUMNS, from_rows
 from romancy.testing import VirtualClock
 from romancy.workflow import Context
 from tests.crash.evidence import Evidence, refuse
 from tests.crash.interpreter import perform
-from tests.crash.records import TERMINAL, Records, Stored, read
+from tests.crash.records import TERMINAL, Records, Stored, read, reading
 
 
 def who_waits_is_woken(given: Evidence) -> None:
     """An instance that nobody owns wakes by its first timer or attempt, for its letters, and by the end of a child that
     goes on still."""
-    store = SqliteStore(str(given.path), read_only=True)
-    try:
+    with reading(given.path) as connection:
         for each in given.records.unfinished:
             if each.owner is None:
-                refuse(who_waits_is_woken, _sleeps_on(given.records, each, store, given.now))
-    finally:
-        store.close()
+                refuse(who_waits_is_woken, _sleeps_on(given.records, each, _events(connection, each), given.now))
 
 
-def _sleeps_on(records: Records, stored: Stored, store: SqliteStore, now: float) -> str | None:
+def _events(connection: sqlite3.Connection, stored: Stored) -> list[Event]:
+    """The events of a run, as the engine reads them; opening an engine for each look would take most of the time."""
+    select = f"select seq, {', '.join(COLUMNS)} from history where instance = ? and run = ? order by seq"
+    return from_rows(connection.execute(select, [stored.number, stored.run]))
+
+
+def _sleeps_on(records: Records, stored: Stored, events: Sequence[Event], now: float) -> str | None:
     wakes = math.inf if stored.wake_at is None else stored.wake_at
-    events = store.history(stored.number, stored.run)
     if not events or records.letters.get(stored.number, 0):
         return f"{stored} has something to do and no alarm" if stored.wake_at is None else None
     try:
@@ -47,9 +50,9 @@ def _sleeps_on(records: Records, stored: Stored, store: SqliteStore, now: float)
     has_source = stored.wake_at is not None
     for pending in execution.pending.values():
         match pending:
-            case PendingTimer(due=due) if wakes > due:
+            case PendingTimer(due=due) if wakes > _latest(due, now):
                 return f"{stored} wakes later than {pending} of step {pending.step}, due at {due}"
-            case PendingActivity(dropped=False, due=due) if wakes > (now if due is None else due) or wakes == math.inf:
+            case PendingActivity(dropped=False, due=due) if wakes > _latest(due, now) or wakes == math.inf:
                 return f"{stored} wakes later than {pending} of step {pending.step}, due at {due}"
             case PendingChild(dropped=False, child=child):
                 at_work = records.instances.get(child)
@@ -60,6 +63,13 @@ def _sleeps_on(records: Records, stored: Stored, store: SqliteStore, now: float)
                 pass
     has_source = has_source or any(each.dropped for each in execution.pending.values())
     return None if has_source else f"{stored} waits for nothing that could wake it"
+
+
+def _latest(due: float | None, now: float) -> float:
+    """When something that is due has to go on: at once, where it is overdue already."""
+    if due is None:
+        return now
+    return due if now == math.inf else max(due, now)
 
 
 def _replayed(stored: Stored, events: Sequence[Any]) -> Execution:
@@ -73,15 +83,13 @@ def _replayed(stored: Stored, events: Sequence[Any]) -> Execution:
 
 def replay_ends_as_recorded(given: Evidence) -> None:
     """Every run of every instance, replayed from its events, asks for nothing new and ends as it is recorded to."""
-    store = SqliteStore(str(given.path), read_only=True)
-    try:
+    with reading(given.path) as connection:
         for each in given.records.instances.values():
             for run in range(1, each.run + 1):
-                events = store.history(each.number, run)
+                stored = attrs.evolve(each, run=run)
+                events = _events(connection, stored)
                 if events:
-                    refuse(replay_ends_as_recorded, _replays_otherwise(attrs.evolve(each, run=run), events))
-    finally:
-        store.close()
+                    refuse(replay_ends_as_recorded, _replays_otherwise(stored, events))
 
 
 def _replays_otherwise(stored: Stored, events: Sequence[Any]) -> str | None:

@@ -12,7 +12,7 @@ from romancy.testing.lives import Life, workplace
 from tests.crash import driving
 from tests.crash.campaign import Crashes, Troubles, crash_programs, fault_programs, quiet
 from tests.crash.driving import ROOT
-from tests.crash.faults import ERRORS, Fault
+from tests.crash.faults import ERRORS
 from tests.crash.images import MODES, NORMAL, Mode
 from tests.crash.interpreter import perform
 from tests.crash.programs import Act, Block, Child, Gather, Raise, Saga, Scenario, Sleep, to_json
@@ -54,11 +54,8 @@ def test_drawn_programs_survive_statements_that_fail() -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_trouble_with_any_statement_of_an_activity_with_sql_is_nobody_s_failure(error: str, after: bool) -> None:
     troubles = Troubles(1)
-    with quiet(), workplace() as folder:
-        statements = troubles.run(SQL, NORMAL, None, _made(folder / "sound"))
-        for number in range(1, statements + 1):
-            fault = Fault(at=number, error=error, after=after)
-            troubles.run(SQL, NORMAL, fault, _made(folder / str(number)))
+    with quiet():
+        troubles.survive_each(SQL, NORMAL, error, after=after)
     assert troubles.counts["failed statements"] > 20
 
 
@@ -87,8 +84,3 @@ def _lives_on(life: Life, folder: Path) -> bool:
         life.leave(folder / "left.db")
         return False
     return True
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder

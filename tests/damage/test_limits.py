@@ -109,7 +109,7 @@ def test_a_log_that_a_reader_kept_long_is_short_again_when_it_is_gone(stage: Sta
 
 
 @workflow
-def recurring(ctx: Context, number: int) -> Flow[int]:
+def recurring_on(ctx: Context, number: int) -> Flow[int]:
     yield sleep(10)
     if number < 3:
         yield recur(number + 1)
@@ -133,7 +133,7 @@ class Failing(sqlite3.Connection):
 @pytest.mark.parametrize("failures", [1, 2, 3])
 def test_a_history_that_could_not_be_read_for_a_moment_parks_nobody(stage: Stage, failures: int) -> None:
     app = stage.open()
-    app.start(recurring(1), id="r")
+    app.start(recurring_on(1), id="r")
     app.start(walk(1), id="w")
     app.run_until_idle()
     stage.clock.advance(10)

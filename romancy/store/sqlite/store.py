@@ -131,7 +131,18 @@ class SqliteStore(SqliteReader):
             return self._free(token, now)
 
     def _free(self, token: int, now: float) -> int:
-        freed = self._connection.execute("update instance set owner = null, wake_at = ? where owner = ?", [now, token])
+        # Where its worker did not let it go, nobody knows its position: another worker that held it before would take
+        # up the execution that it has kept.
+        freed = self._connection.execute(
+            """
+            update instance
+               set owner = null, wake_at = :now,
+                   position = coalesce((select max(seq) + 1 from history h
+                                         where h.instance = instance.number and h.run = instance.run), 0)
+             where owner = :token
+            """,
+            {"now": now, "token": token},
+        )
         self._connection.execute("delete from worker where token = ?", [token])
         return freed.rowcount
 
