@@ -137,6 +137,14 @@ class StoreContract:
         assert freed is not None
         assert (freed.owner, freed.wake_at) == (None, NOW)
 
+    def test_what_is_freed_stands_where_its_history_ends(self, store: ReadableStore, token: int) -> None:
+        instance = self.begin(store, token)
+        store.commit(token, Tick(NOW, events=[(instance.number, 1, seq, done(str(seq))) for seq in (1, 2)]))
+        store.take_over(token, NOW, 10)
+        freed = store.instance("i")
+        assert freed is not None
+        assert freed.position == 3
+
     def test_a_lease_that_lasts_until_when_it_was_seen_to_is_taken_over_once(
         self, store: ReadableStore, token: int
     ) -> None:

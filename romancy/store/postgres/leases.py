@@ -85,7 +85,17 @@ class PostgresLeases(PostgresWriter):
 
     def _free(self, connection: Connection, token: int, now: float) -> int:
         self._end_lease(connection, token)
-        sql = self._sql("update romancy.instance set owner = null, wake_at = %s where owner = %s")
+        # Where its worker did not let it go, nobody knows its position: another worker that held it before would take
+        # up the execution that it has kept.
+        sql = self._sql(
+            """
+            update romancy.instance
+               set owner = null, wake_at = %s,
+                   position = coalesce((select max(seq) + 1 from romancy.history h
+                                         where h.instance = instance.number and h.run = instance.run), 0)
+             where owner = %s
+            """
+        )
         return connection.execute(sql, [now, token]).rowcount
 
     def _end_lease(self, connection: Connection, token: int, until: float | None = None) -> bool:
