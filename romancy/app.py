@@ -27,8 +27,10 @@ from romancy.errors import (
 from romancy.history import Event, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
 from romancy.kernel import instance_cancelled, instance_failed
 from romancy.registry import Registry
+from romancy.store.address import is_url, masked
+from romancy.store.opening import open_store
 from romancy.store.protocol import STATUSES, TERMINAL, Created, Database, Instance, NewInstance, WorkerIdentity
-from romancy.store.sqlite import Connect, SqliteStore, connect
+from romancy.store.sqlite import Connect, connect
 from romancy.worker import guard as guarding
 from romancy.worker.activities import Attempt, Flight, Inline, Pool, Run
 from romancy.worker.intake import Beginning
@@ -52,7 +54,8 @@ class Romancy:
     """A database of instances, and a worker on it that runs while the app is open.
 
     Args:
-        database: the path of a SQLite file, or `":memory:"`.
+        database: the path of a SQLite file, `":memory:"`, or a `postgresql://` URL; there `?schema=` names the schema
+            of the tables, `romancy` by default.
         worker_id: a name for this worker that no two living workers share; unique by default.
         worker: whether entering starts a worker in the background. Without one the app is a client of workers
             elsewhere, or is driven by `pump()` and `run_until_idle()`.
@@ -63,8 +66,8 @@ class Romancy:
             parked.
         guard: whether workflow code that opens a file, a socket or a process is parked at that place.
         workflows: the workflows that the worker runs; every one that was defined in this process by default.
-        clock: seconds since the epoch; for tests.
-        connect: makes the SQLite connections; for tests.
+        clock: seconds since the epoch; for tests. By default that of this machine, or of the PostgreSQL server.
+        connect: makes the connections of the database; for tests.
         chance: where ids, seeds and jitter come from; for tests.
         boundary: called before and after each transaction, with a tag; for tests.
         executor: runs activities while the app is pumped; for tests.
@@ -89,7 +92,7 @@ class Romancy:
         guard: bool = False,
         workflows: Iterable[object] | None = None,
         clock: Callable[[], float] = time.time,
-        connect: Connect = connect,
+        connect: Connect | Callable[..., Any] = connect,
         chance: random.Random | None = None,
         boundary: Callable[[str], None] | None = None,
         executor: Callable[[Run, Callable[[Flight], None]], Inline] = Inline,
@@ -100,9 +103,7 @@ class Romancy:
         if max_resident < 1 or not 0 <= verify <= 1:
             raise DefinitionError("Romancy(…): max_resident is 1 or more, and verify a share from 0 to 1")
         self.database = os.fspath(database)
-        if "://" in self.database:
-            scheme = self.database.partition("://")[0]
-            raise DefinitionError(f"{scheme}:// databases are not supported: name the path of a SQLite file")
+        is_url(self.database)
         if worker_id is not None:
             check_id(worker_id)
         self._worker_id = worker_id
@@ -111,6 +112,7 @@ class Romancy:
         self._registry = Registry(workflows)
         self._chance = chance or random.SystemRandom()
         self._clock = clock
+        self._has_no_clock = clock is time.time
         self._connect = connect
         self._boundary = boundary
         self._new_executor = executor
@@ -157,8 +159,10 @@ class Romancy:
         if self._is_inherited():
             self._part()
         if self._store is None:
-            self._store = SqliteStore(self.database, connect=self._connect, boundary=self._boundary)
+            self._store = open_store(self.database, connect=self._connect, boundary=self._boundary)
             self._process = os.getpid()
+            if self._has_no_clock:
+                self._clock = self._options.clock = self._store.clock
             self._is_closed = False
             atexit.register(self.close)
         if self._has_worker and self._thread is None:
@@ -306,10 +310,12 @@ class Romancy:
     def _opened(self) -> Database:
         _refuse_in_workflow()
         if self._is_closed:
-            raise StoreError(f"the app on {self.database} is closed: use it inside of `with`, or open() it again")
+            raise StoreError(
+                f"the app on {masked(self.database)} is closed: use it inside of `with`, or open() it again"
+            )
         if self._is_inherited():
             raise StoreError(
-                f"the app on {self.database} was opened before this process was forked: open() it again here"
+                f"the app on {masked(self.database)} was opened before this process was forked: open() it again here"
             )
         if self._store is None:
             self.open()
@@ -454,7 +460,7 @@ class Romancy:
         return Handle(self, id)
 
     def _new(self, call: CallWorkflow[Any]) -> tuple[CallWorkflow[Any], NewInstance]:
-        _refuse_in_workflow()
+        self._opened()
         definition = call.workflow
         self._registry.learn(definition)
         new = NewInstance(

@@ -11,42 +11,35 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import attrs
-
-from romancy.cli.group import opened_to_read
+from romancy.cli.checks import FAIL, OK, WARN, Check
+from romancy.cli.group import Mistake, opened_to_read
 from romancy.cli.shown import length
 from romancy.errors import SchemaError, StoreError
+from romancy.store.address import is_url
 from romancy.store.protocol import ACTIVE, Lease, Reader
 from romancy.store.sqlite import SqliteStore
 from romancy.worker.leases import is_gone, this_worker
 
-OK, WARN, FAIL = "ok", "warn", "fail"
 _NETWORK = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs", "fuse.glusterfs")
 )
 _MEGABYTE = 1_000_000
 _SHOWN = 5
-
-
-@attrs.frozen
-class Check:
-    """One line: what was looked at, `ok`, `warn` or `fail`, and what was found with what to do about it."""
-
-    name: str
-    status: str
-    told: str
+_LATE = 10.0
 
 
 def examine(database: str, now: float) -> list[Check]:
     """Every check of a database.
 
     Args:
-        database: the path of its file.
+        database: the path of its file, or its URL.
         now: seconds since the epoch.
 
     Raises:
         Mistake: there is no such file.
     """
+    if is_url(database):
+        return _examine_server(database)
     checks = [library(sqlite3.sqlite_version_info)]
     if not Path(database).exists():
         with opened_to_read(database):
@@ -61,6 +54,16 @@ def examine(database: str, now: float) -> list[Check]:
     except StoreError as trouble:
         told = f"{trouble}; where it is damaged, stop the workers and restore a backup"
         return [Check("database", FAIL, told), *checks]
+
+
+def _examine_server(url: str) -> list[Check]:
+    from romancy.cli.server_checks import server
+
+    try:
+        with opened_to_read(url) as store:
+            return [*server(store.health()), *instances(store, store.clock())]
+    except Mistake as trouble:
+        return [Check("database", FAIL, trouble.message)]
 
 
 def library(version: tuple[int, ...]) -> Check:
@@ -170,6 +173,7 @@ def instances(store: Reader, now: float) -> Iterator[Check]:
         yield Check("instances", WARN, f"{told}; no worker runs: start one with romancy worker MODULE")
     else:
         yield Check("instances", OK, told)
+    yield _lag(*store.lag(now))
     stuck = store.instances(status="stuck", workflow=None, limit=_SHOWN, after=None)
     if stuck:
         more = counts["stuck"] - len(stuck)
@@ -177,6 +181,16 @@ def instances(store: Reader, now: float) -> Iterator[Check]:
         yield Check("stuck", FAIL, f"{names}: romancy show says why; mend it, then romancy retry")
     else:
         yield Check("stuck", OK, "no instance is stuck")
+
+
+def _lag(due: int, late: float) -> Check:
+    """How far workers are behind."""
+    if not due:
+        return Check("lag", OK, "nothing is due")
+    told = f"{due} due, the first of them for {length(late)}"
+    if late > _LATE:
+        return Check("lag", WARN, f"{told}: start more workers, or one that knows their workflow")
+    return Check("lag", OK, told)
 
 
 def _workers(leases: list[Lease], gone: list[Lease], now: float) -> Check:

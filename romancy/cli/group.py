@@ -22,10 +22,11 @@ from romancy.errors import (
     StoreError,
     UnknownInstanceError,
 )
+from romancy.store.address import masked
 
 if TYPE_CHECKING:
     from romancy.app import Romancy
-    from romancy.store.sqlite import SqliteStore
+    from romancy.store.protocol import Database
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -116,12 +117,12 @@ def with_database(command: C) -> C:
     return click.option(
         "--db",
         "database",
-        metavar="FILE",
+        metavar="FILE|URL",
         default="romancy.db",
         envvar="ROMANCY_DB",
         show_default=True,
         show_envvar=True,
-        help="The SQLite file.",
+        help="The SQLite file, or the postgresql:// URL.",
     )(command)
 
 
@@ -131,15 +132,15 @@ def with_json(command: C) -> C:
 
 
 @contextlib.contextmanager
-def opened_to_read(database: str) -> Iterator[SqliteStore]:
+def opened_to_read(database: str) -> Iterator[Database]:
     """The database as a reader, which neither makes nor changes it."""
-    from romancy.store.sqlite import SqliteStore
+    from romancy.store.address import is_url
+    from romancy.store.opening import open_store
 
-    _refuse_url(database)
-    if not Path(database).exists():
+    if not is_url(database) and not Path(database).exists():
         raise Mistake(f"there is no database {database}: name it with --db or ROMANCY_DB")
     with _opening():
-        store = SqliteStore(database, read_only=True)
+        store = open_store(database, read_only=True)
     with contextlib.closing(store):
         yield store
 
@@ -159,15 +160,17 @@ def opened(database: str, *, worker: bool = False, must_exist: bool = False, **o
         yield app
 
 
+def is_there(database: str) -> bool:
+    """Whether there is such a database."""
+    from romancy.store.opening import exists
+
+    with _opening():
+        return exists(database)
+
+
 def unknown(instance_id: str, database: str) -> Mistake:
     """There is no instance of that id in that database."""
-    return Mistake(f"there is no instance {instance_id!r} in {database}: romancy list shows those that are")
-
-
-def _refuse_url(database: str) -> None:
-    scheme, separator, _ = database.partition("://")
-    if separator:
-        raise Mistake(f"{scheme}:// databases are not supported: name the path of a SQLite file")
+    return Mistake(f"there is no instance {instance_id!r} in {masked(database)}: romancy list shows those that are")
 
 
 @contextlib.contextmanager
@@ -181,7 +184,7 @@ def _opening() -> Iterator[None]:
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="romancy", message="romancy %(version)s")
 def main() -> None:
-    """Run, watch and mend durable workflows that are recorded in one SQLite file.
+    """Run, watch and mend durable workflows that are recorded in one SQLite file or on PostgreSQL.
 
     \b
     Examples:

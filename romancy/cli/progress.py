@@ -13,7 +13,8 @@ from romancy import history
 from romancy.cli.shown import length, one_line, until
 from romancy.errors import RomancyError
 from romancy.history import Event
-from romancy.store.sqlite import SqliteStore
+from romancy.store.opening import open_store
+from romancy.store.protocol import Database
 
 
 class Progress:
@@ -32,10 +33,10 @@ class Progress:
         self._completed = 0
         self._failed = 0
         self._last: Event | None = None
-        self._store: SqliteStore | None = None
+        self._store: Database | None = None
         if database != ":memory:":
             with contextlib.suppress(RomancyError):
-                self._store = SqliteStore(database, read_only=True)
+                self._store = open_store(database, read_only=True)
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +58,7 @@ class Progress:
         parts = [f"{self._id} {status}", counts, self._told(), length(time.monotonic() - self._began)]
         self._write(one_line(" · ".join(part for part in parts if part), shutil.get_terminal_size().columns - 1))
 
-    def _look(self, store: SqliteStore) -> str:
+    def _look(self, store: Database) -> str:
         instance = store.instance(self._id)
         if instance is None:
             return "starting"

@@ -36,11 +36,11 @@ def list_(
         if after is not None and store.instance(after) is None:
             raise unknown(after, database)
         found = store.instances(status=status, workflow=workflow, limit=limit + 1 if limit else None, after=after)
+        now = store.clock()
     shown = found[:limit] if limit else found
     if as_json:
         click.echo(json_text([summary(each) for each in shown], indent=2))
     elif shown:
-        now = time.time()
         headers = ("id", "workflow", "status", "created", "changed", "next", "error")
         click.echo(table(headers, [_cells(each, now) for each in shown]))
     else:
@@ -80,7 +80,7 @@ def show(instance_id: str, run_number: int | None, module: str | None, database:
         run = instance.run if run_number is None else run_number
         if run > instance.run:
             raise Mistake(f"instance {instance_id!r} has no run {run}: its last is {instance.run}")
-        view = look(store, instance, run, module, time.time())
+        view = look(store, instance, run, module, store.clock())
     click.echo(json_text(view.fields(), indent=2) if as_json else view.table())
     if view.damage:
         raise Failure(f"the history cannot be read: {view.damage}; restore a backup")
@@ -173,7 +173,8 @@ def doctor(database: str, as_json: bool) -> None:
       romancy doctor
       romancy doctor --json
     """
-    from romancy.cli.doctor import FAIL, examine
+    from romancy.cli.checks import FAIL
+    from romancy.cli.doctor import examine
 
     checks = examine(database, time.time())
     bad = [each for each in checks if each.status == FAIL]

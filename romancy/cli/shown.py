@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from romancy.store.address import masked
+
 if TYPE_CHECKING:
     from romancy.store.protocol import Instance
 
@@ -108,7 +110,7 @@ def until(due: float, now: float) -> str:
 
 def command(verb: str, database: str, instance_id: str) -> str:
     """A command about an instance, to be typed into a shell."""
-    words = ["romancy", verb] + ([] if database == "romancy.db" else ["--db", database])
+    words = ["romancy", verb] + ([] if database == "romancy.db" else ["--db", masked(database)])
     return visible(shlex.join([*words, *(["--"] if instance_id.startswith("-") else []), instance_id]))
 
 

@@ -1,4 +1,4 @@
-"""The commands that make something happen: run, start, worker, cancel, retry."""
+"""The commands that make something happen: run, start, worker, cancel, retry, migrate."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from romancy.cli.group import (
     INTERRUPTED,
     Failure,
     Mistake,
+    is_there,
     main,
     opened,
     opened_to_read,
@@ -33,6 +34,7 @@ from romancy.errors import (
     InstanceStuckError,
     UnknownInstanceError,
 )
+from romancy.store.address import masked
 
 _ARGUMENTS = "[ARGS]"
 _ABOUT_ARGUMENTS = """ARGS is JSON: an array holds arguments by position, an object holds them by name, anything else
@@ -88,11 +90,9 @@ def run(target: str, arguments: str | None, instance_id: str | None, database: s
 
 def _call(workflow: Any, arguments: str | None, instance_id: str | None, database: str) -> Any:
     """The call to start; None where the id is that of an instance to go on with."""
-    from pathlib import Path
-
     from romancy.cli.targets import call_of
 
-    if arguments is None and instance_id is not None and Path(database).exists():
+    if arguments is None and instance_id is not None and is_there(database):
         with opened_to_read(database) as store:
             known = store.instance(instance_id)
         if known is not None:
@@ -130,7 +130,7 @@ def _interrupted(target: str, instance_id: str, database: str) -> None:
 
 
 def _again(target: str, instance_id: str, database: str) -> str:
-    db = [] if database == "romancy.db" else ["--db", database]
+    db = [] if database == "romancy.db" else ["--db", masked(database)]
     id_option = [f"--id={instance_id}"] if instance_id.startswith("-") else ["--id", instance_id]
     return visible(shlex.join(["romancy", "run", *db, target, *id_option]))
 
@@ -229,12 +229,12 @@ def worker(modules: tuple[str, ...], until_idle: bool, database: str, as_json: b
     _log_to_stderr()
     with opened(database, worker_id=me) as app:
         known = ", ".join(map(visible, names))
-        click.echo(f"romancy: worker {visible(me)} on {visible(database)} runs {known}", err=True)
+        click.echo(f"romancy: worker {visible(me)} on {visible(masked(database))} runs {known}", err=True)
         ended = app.serve(until_idle=until_idle)
         told = ", ".join(f"{number} {status}" for status, number in sorted(ended.items())) or "nothing"
         click.echo(f"romancy: worker {visible(me)} is done; it brought to an end: {told}", err=True)
     if as_json:
-        click.echo(json_text({"worker": me, "database": database, "workflows": names, "ended": ended}))
+        click.echo(json_text({"worker": me, "database": masked(database), "workflows": names, "ended": ended}))
 
 
 @main.command()
@@ -293,6 +293,33 @@ def _found(app: Any, instance_id: str, database: str) -> Any:
     with contextlib.suppress(UnknownInstanceError):
         return app.get(instance_id)
     raise unknown(instance_id, database)
+
+
+@main.command()
+@with_database
+@with_json
+def migrate(database: str, as_json: bool) -> None:
+    """Make the tables of a database, or bring them up to date.
+
+    Workers do it as well when they start.
+
+    Where workers may not make tables, an owner of the database runs this before they start.
+
+    \b
+    Examples:
+      romancy migrate
+      romancy migrate --db orders.db
+    """
+    if database == ":memory:":
+        raise Mistake("a database in memory is gone when this command ends: name a file or a URL with --db")
+    before = is_there(database)
+    with opened(database):
+        pass
+    status = "current" if before else "made"
+    if as_json:
+        click.echo(json_text({"database": masked(database), "status": status}))
+    else:
+        click.echo(f"{visible(masked(database))} is {'at this version' if before else 'made'}")
 
 
 class _Visible(logging.Formatter):

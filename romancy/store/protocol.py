@@ -161,7 +161,14 @@ class Recording(Protocol):
 
 class Store(Protocol):
     """What a worker asks for. Every verb is one transaction; those with a token raise `LeaseLostError` where it is
-    gone."""
+    gone.
+
+    Attributes:
+        serial: whether the database has one writer at a time, so that a session keeps all others out from its
+            beginning, and not only while its result is recorded.
+    """
+
+    serial: bool
 
     def register(self, worker: WorkerIdentity, now: float, until: float) -> int:
         """A fresh lease; one that this worker id holds already is taken over."""
@@ -208,7 +215,8 @@ class Store(Protocol):
         """Make a stuck instance due again; returns the status it had."""
 
     def recording(self, token: int, number: int, run: int) -> AbstractContextManager[Recording]:
-        """The transaction of an activity, begun; no other of this process writes until it ends."""
+        """The transaction of an activity, begun; where the database has one writer, no other of this process writes
+        until it ends."""
 
     def exclusive(self, meanwhile: Callable[[], None] | None = None) -> AbstractContextManager[object]:
         """Keep every other write of this process out for a while; `meanwhile` is called now and then while others keep
@@ -221,7 +229,14 @@ class Store(Protocol):
         """Whether none of these workflows has an instance that could go on now."""
 
     def changed(self) -> bool:
-        """Whether another process committed since the last time this was asked."""
+        """Whether another process committed, or may have, since the last time this was asked."""
+
+    def alert(self, wake: Callable[[], None]) -> None:
+        """Call this whenever `changed()` turns true, where the database tells of it by itself."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The time that all who share the database go by, in seconds since the epoch."""
 
     def close(self) -> None:
         """Let go of the database."""
@@ -253,6 +268,10 @@ class Reader(Protocol):
     def history(self, number: int, run: int) -> list[Event]:
         """The events of one run."""
 
+    def rows(self, instance_id: str) -> dict[str, list[dict[str, Any]]]:
+        """All rows of an instance by table, as they are stored, damaged or not; none where there is no instance of that
+        id."""
+
     def since(self, number: int, run: int, seq: int) -> list[Event]:
         """The events of one run from a place on, counted from 0."""
 
@@ -264,6 +283,9 @@ class Reader(Protocol):
 
     def leases(self) -> list[Lease]:
         """All leases that are held."""
+
+    def lag(self, now: float) -> tuple[int, float]:
+        """How many instances are due and taken up by nobody, and for how many seconds the first of them."""
 
     def health(self) -> dict[str, Any]:
         """What `romancy doctor` shows of the database itself."""

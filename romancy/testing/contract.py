@@ -137,6 +137,30 @@ class StoreContract:
         assert freed is not None
         assert (freed.owner, freed.wake_at) == (None, NOW)
 
+    def test_what_is_freed_stands_where_its_history_ends(self, store: ReadableStore, token: int) -> None:
+        instance = self.begin(store, token)
+        store.commit(token, Tick(NOW, events=[(instance.number, 1, seq, done(str(seq))) for seq in (1, 2)]))
+        store.take_over(token, NOW, 10)
+        freed = store.instance("i")
+        assert freed is not None
+        assert freed.position == 3
+
+    def test_a_lease_that_lasts_until_when_it_was_seen_to_is_taken_over_once(
+        self, store: ReadableStore, token: int
+    ) -> None:
+        self.begin(store, token)
+        assert store.take_over(token, NOW + 31, 10, until=NOW + 30) == 1
+        assert store.take_over(token, NOW + 31, 10, until=NOW + 30) is None
+
+    def test_a_lease_that_was_renewed_meanwhile_is_not_taken_over(self, store: ReadableStore, token: int) -> None:
+        self.begin(store, token)
+        store.renew(token, NOW + 61)
+        assert store.take_over(token, NOW + 31, 10, until=NOW + 30) is None
+        assert [lease.until for lease in store.leases()] == [NOW + 61]
+        held = store.instance("i")
+        assert held is not None
+        assert (held.owner, held.recoveries) == (token, 0)
+
     def test_an_instance_that_is_recovered_too_often_without_progress_is_parked(self, store: ReadableStore) -> None:
         token = store.register(worker("w-0"), NOW, NOW + 30)
         self.begin(store, token)
@@ -374,6 +398,25 @@ class StoreContract:
         assert store.is_idle(["order"], NOW)
         assert not store.is_idle(["order"], NOW + 60)
         assert store.is_idle(["another"], NOW + 60)
+
+    # -- as it is stored
+
+    def test_the_rows_of_an_instance_are_told_by_table_in_the_order_of_its_history(
+        self, store: ReadableStore, token: int
+    ) -> None:
+        instance = self.begin(store, token)
+        store.commit(token, Tick(NOW, events=[(instance.number, 1, seq, done(str(seq))) for seq in (1, 2)]))
+        store.tell("i", "note", "é", NOW)
+        rows = store.rows("i")
+        assert [(each["id"], each["owner"], each["wake_at"], each["created"]) for each in rows["instance"]] == [
+            ("i", token, None, NOW)
+        ]
+        assert [(each["seq"], each["kind"], each["step"]) for each in rows["history"]] == [
+            (0, "workflow_started", None),
+            *((seq, "activity_completed", str(seq)) for seq in (1, 2)),
+        ]
+        assert [(each["kind"], each["data"]) for each in rows["inbox"]] == [("note", "é")]
+        assert store.rows("nobody") == {}
 
     def test_health_tells_where_the_data_is_and_that_it_is_whole(self, store: ReadableStore) -> None:
         health = store.health()

@@ -127,6 +127,7 @@ class Attempt:
             flight.is_final = True
             raise error
         if self._recording is not None and not (flight.abandoned or flight.is_overdue):
+            self._take_place()
             flight.completed = flight.completion(self._clock())
             try:
                 flight.recorded = self._recording.record(flight.completed)
@@ -164,8 +165,8 @@ class Attempt:
         if self._recording is None:
             if flight.pending.activity.is_async:
                 self._take_turn()
-            self._place = self._store.exclusive()
-            self._place.__enter__()
+            if self._store.serial:
+                self._take_place()
             try:
                 self._manager = self._store.recording(flight.token, flight.number, flight.run)
                 self._recording = self._manager.__enter__()
@@ -174,6 +175,12 @@ class Attempt:
                 flight.trouble = trouble
                 raise
         return self._recording.handle
+
+    def _take_place(self) -> None:
+        """Keep the loop out until it was told of what is recorded: its place in the history must stay the next one."""
+        if self._place is None:
+            self._place = self._store.exclusive()
+            self._place.__enter__()
 
     def _take_turn(self) -> None:
         if self._in_session:

@@ -39,6 +39,8 @@ _BATCH = 500
 """How many due instances are claimed at once."""
 _POLL = 0.05
 """Seconds between two looks at what other processes did."""
+_TURN = 0.01
+"""Seconds between two claims of a worker among others, where they need not wait for each other to claim."""
 _LOOK_AROUND = 0.25
 """Seconds between two looks for workers that died."""
 
@@ -139,6 +141,7 @@ class Loop:
     def run(self) -> None:
         """Turn until stopped, or until the database fails for good; `failure` says which."""
         try:
+            self._store.alert(lambda: self.messages.put(None))
             while not self._is_done():
                 message = self._wait()
                 with self._baton:
@@ -385,7 +388,8 @@ class Loop:
             self._landed.sort(key=_recorded_first)
         for flight in self._landed:
             if flight.trouble is not None and not flight.abandoned:
-                self._lose(flight)
+                for each in [each for each in self._landed if each.trouble is not None and not each.abandoned]:
+                    self._lose(each)  # all at once: it is one failure of the database
                 raise flight.trouble
             resident = self._residents.get(flight.number)
             if resident is None or resident.run != flight.run:
@@ -427,9 +431,10 @@ class Loop:
             self._next_due = _earlier(self._store.next_due(names), self._next_suspect(names))
         if self._next_due is None or self._next_due > turn.now or (self._out and turn.now < self._claim_at):
             return
-        self._intake.claim(turn, self._share())
+        share = self._share()
+        self._intake.claim(turn, share)
         if self._others:
-            self._claim_at = turn.now + _POLL
+            self._claim_at = turn.now + (_POLL if self._store.serial or share == 1 else _TURN)
         if self._next_trial <= turn.now:
             self._intake.claim(turn, 1, suspects=True)
             self._next_trial = turn.now + _TRIAL

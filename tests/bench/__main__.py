@@ -1,6 +1,6 @@
 """Measure Romancy beside the limit of this machine, in one run on a real file with synchronous=FULL.
 
-usage: python -m tests.bench [--rounds 5] [--sleeping 100000] [--json FILE] [--folder FOLDER]
+usage: python -m tests.bench [--rounds 5] [--sleeping 100000] [--json FILE] [--folder FOLDER] [--database URL]
 
 Rounds alternate between the limit and the work, so that ratios hold when the machine's speed drifts; figures are
 medians.
@@ -26,9 +26,20 @@ from tests.bench import workloads
 @click.option("--rounds", default=5, show_default=True, help="How often each of the short measurements is taken.")
 @click.option("--sleeping", default=100_000, show_default=True, help="How many instances sleep.")
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write the figures to this file as well.")
+@click.option(
+    "--database", metavar="URL", help="Measure on this PostgreSQL, or on one that is started for it: `embedded`."
+)
 @click.option("--folder", type=click.Path(path_type=Path, exists=True), help="Where the files go: the disk to measure.")
-def main(rounds: int, sleeping: int, output: Path | None, folder: Path | None) -> None:
+def main(rounds: int, sleeping: int, output: Path | None, database: str | None, folder: Path | None) -> None:
     """Measure Romancy beside the limit of this machine."""
+    if database is not None:
+        from tests.bench import postgres
+
+        figures = postgres.measure(database, rounds, bool(sleeping), folder)
+        postgres.show(figures)
+        if output is not None:
+            output.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+        return
     with tempfile.TemporaryDirectory(dir=folder) as name:
         figures = _measure(Path(name), rounds, sleeping)
     _show(figures)

@@ -31,6 +31,17 @@ def in_order(ctx: Context, steps: int) -> Flow[int]:
     return total
 
 
+@activity
+def wait(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@workflow
+def waiting_in_order(ctx: Context, steps: int, seconds: float) -> Flow[None]:
+    for _ in range(steps):
+        yield wait(seconds)
+
+
 @workflow
 def sleeper(ctx: Context, until: float) -> Flow[float]:
     yield sleep_until(datetime.fromtimestamp(until, UTC))
@@ -128,10 +139,14 @@ def replays(folder: Path, events: int) -> dict[str, float]:
     return {"load_s": loaded - began, "replay_s": done - loaded, "total_s": done - began}
 
 
+def bench_worker() -> WorkerIdentity:
+    """Whoever measures."""
+    return WorkerIdentity(id="bench", host="bench", pid=0, born="")
+
+
 def _record(store: SqliteStore, events: int) -> tuple[int, str]:
     text = workflow_codec(in_order.definition).encode_arguments((events,), {})
-    worker = WorkerIdentity(id="bench", host="bench", pid=0, born="")
-    token = store.register(worker, 0.0, 1e12)
+    token = store.register(bench_worker(), 0.0, 1e12)
     new = NewInstance(id="replay", workflow="in_order", version="", input=text, seed="0", at=1.0)
     number = store.create([new], owner=None, now=1.0)[0].instance.number
     rows = [(number, 1, seq, event) for seq, event in enumerate(_events(events))]

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import attrs
+from sqlite_utils import Database
 
 from romancy import (
     Context,
@@ -141,7 +142,8 @@ def transactional(failures: int, given: int) -> list[Any]:
         context = activity_context()
         database = session()
         database.execute("create table if not exists effect (instance text, run integer, step text)")
-        database.execute("insert into effect values (?, ?, ?)", [context.instance_id, context.run, step])
+        marks = "?, ?, ?" if isinstance(database, Database) else "%s, %s, %s"
+        database.execute(f"insert into effect values ({marks})", [context.instance_id, context.run, step])
         _fail_until(failures)
         return ["transactional", step, given]
 

@@ -21,6 +21,11 @@ ENDED = ("completed", "failed", "cancelled", "stuck")
 class Stage:
     """Opens apps on one database and one clock; an app that is killed writes nothing any more."""
 
+    boundaries = frozenset(
+        ("before create", "before commit of create", "after create", "before commit", "after commit")
+    )
+    """Where a process dies, among other places, that dies at any boundary."""
+
     def __init__(self, database: str) -> None:
         self.database = database
         self.clock = VirtualClock()

@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import Any
 
+from sqlite_utils import Database
+
 from romancy import (
     Context,
     RetryPolicy,
@@ -56,7 +58,8 @@ def charge(amount: int) -> str:
 @activity
 def credit(name: str, amount: int) -> None:
     _entered()
-    session().execute("insert into ledger (name, amount) values (?, ?)", [name, amount])
+    marks = "?, ?" if isinstance(session(), Database) else "%s, %s"
+    session().execute(f"insert into ledger (name, amount) values ({marks})", [name, amount])
 
 
 def unbook(what: str, *, result: str) -> None:

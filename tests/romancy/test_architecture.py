@@ -40,7 +40,8 @@ BANNED_FILES = ("utils.py", "util.py", "common.py", "helpers.py", "misc.py", "ba
 ONLY_READER_OF = {
     "cattrs": ("codec",),
     "sqlite3": ("store", "testing", "cli"),
-    "orjson": ("codec",),
+    "orjson": ("codec", "store"),
+    "psycopg": ("store",),
     "click": ("cli",),
 }
 """Libraries that only these layers know."""
@@ -128,6 +129,17 @@ def test_importing_romancy_loads_neither_the_linter_s_parser_nor_an_extra():
     }  # fmt: skip
     assert "romancy" in loaded
     assert loaded & unwanted == set()
+
+
+def test_opening_a_file_loads_no_driver_of_a_server():
+    opening = "from romancy.store.opening import open_store; open_store(':memory:').close()"
+    assert not [name for name in loaded_by(opening) if name.startswith(("psycopg", "romancy.store.postgres"))]
+
+
+def test_only_the_postgres_store_knows_its_driver():
+    for path in modules():
+        if "postgres" not in path.parts:
+            assert "psycopg" not in {name.split(".")[0] for name, _ in imported(path)}, path
 
 
 def test_every_public_name_is_there_and_the_list_is_sorted():

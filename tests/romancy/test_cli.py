@@ -40,7 +40,7 @@ from romancy.store import SqliteStore, WorkerIdentity
 from romancy.testing import VirtualClock
 from romancy.workflow import definitions
 
-SHOP = '''
+SHOP = """
 from dataclasses import dataclass
 from pathlib import Path
 import time
@@ -91,7 +91,7 @@ def spread(ctx: Context, first: int, *more: int, **named: int) -> Flow[list[int]
 
 def plain(ctx):
     yield
-'''
+"""
 OTHER_NAP = SHOP.replace("minutes: int = 60", "hours: int").replace("minutes=minutes", "hours=hours")
 
 
@@ -378,8 +378,15 @@ def test_commands_about_what_is_there_make_no_database(shell: Shell, words: tupl
 
 @pytest.mark.parametrize("words", [*READERS, *CHANGERS, ("start", "shop:nap"), ("run", "shop:nap"), ("worker", "shop")])
 def test_an_address_of_another_database_is_refused_without_its_password(shell: Shell, words: tuple[str, ...]) -> None:
-    told = shell.refused(*words, "--db", "postgresql://me:secret@host/db")
-    assert told == "postgresql:// databases are not supported: name the path of a SQLite file"
+    told = shell.refused(*words, "--db", "mysql://me:secret@host/db")
+    assert told == "mysql:// databases are not supported: name a SQLite file or a postgresql:// URL"
+
+
+@pytest.mark.parametrize("words", [("list",), ("cancel", "x"), ("run", "shop:nap"), ("migrate",), ("check",)])
+def test_a_server_that_does_not_answer_is_named_without_its_password(shell: Shell, words: tuple[str, ...]) -> None:
+    told = shell.refused(*words, "--db", "postgresql://me:secret@127.0.0.1:1/db")
+    assert told.startswith("postgresql://me:***@127.0.0.1:1/db: ")
+    assert "secret" not in told
 
 
 @pytest.mark.parametrize("words", [("list",), ("cancel", "x"), ("start", "shop:nap"), ("worker", "shop")])
@@ -446,7 +453,7 @@ def test_the_version_is_that_of_the_package(shell: Shell) -> None:
     assert shell("--version").stdout == f"romancy {version('romancy')}\n"
 
 
-EVERY_COMMAND = ["run", "start", "worker", "list", "show", "cancel", "retry", "export", "doctor", "check"]
+EVERY_COMMAND = ["run", "start", "worker", "list", "show", "cancel", "retry", "export", "doctor", "check", "migrate"]
 
 
 def test_every_command_takes_db_and_json_and_says_what_it_does_with_an_example(shell: Shell) -> None:

@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ class Job:
     expected: Any
 
 
-def run(folder: Path, *, seconds: float, workers: int, seed: int) -> Storm:
+def run(folder: Path, *, seconds: float, workers: int, seed: int, opened: Callable[[Path], Stage] = Stage) -> Storm:
     """Kill workers of one database for so many seconds, let the rest finish in peace, and check everything.
 
     Args:
@@ -79,9 +80,10 @@ def run(folder: Path, *, seconds: float, workers: int, seed: int) -> Storm:
         seconds: how long to kill.
         workers: how many processes share the work.
         seed: of the work and the kills.
+        opened: makes the stage.
     """
     storm, chance = Storm(seed), random.Random(seed)
-    with Stage(folder) as stage:
+    with opened(folder) as stage:
         stage.open_bank(ACCOUNTS)
         jobs = _kill_for(stage, storm, chance, seconds, workers)
         until = time.monotonic() + PEACE
@@ -89,7 +91,7 @@ def run(folder: Path, *, seconds: float, workers: int, seed: int) -> Storm:
             _check_end(stage, storm, job, until)
         _check_bank(stage, storm)
         _check_bodies(stage, storm, jobs)
-        if stage.query("pragma integrity_check") != [("ok",)]:
+        if stage.is_damaged():
             storm.problems.append("the database is damaged")
         storm.problems += stage.complaints("UNIQUE constraint")
     return storm
@@ -254,7 +256,8 @@ def _check_call(
         storm.problems.append(f"{call}: repeated though the worker that ran it lived")
     if repeated and group[0].name == "launch":
         storm.problems.append(f"{call}: at most once, and run again")
-    if recorded is not None and any(body.begun_at > recorded.at for body in group if body.pid not in late):
+    latest = None if recorded is None else recorded.at + stage.clock_error
+    if latest is not None and any(body.begun_at > latest for body in group if body.pid not in late):
         storm.problems.append(f"{call}: run again after it was recorded")
     if recorded is not None and not any(body.ended and not body.raised for body in group):
         storm.problems.append(f"{call}: recorded, and no body of it ended")

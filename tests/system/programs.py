@@ -15,11 +15,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+if "ROMANCY_SKEW" in os.environ:  # a machine whose clock is wrong: nothing in the process knows the right time
+    _right, _wrong = time.time, float(os.environ["ROMANCY_SKEW"])
+    time.time = lambda: _right() + _wrong
+
 from romancy import Context, Flow, RetryPolicy, Romancy, activity, activity_context, gather, session, sleep, workflow
 from romancy.errors import ActivityInterrupted, RomancyError, TerminalError
 from tests.system.effects import effect
 
 STAGE = Path(os.environ.get("ROMANCY_STAGE", "."))
+DATABASE = os.environ.get("ROMANCY_DB", str(STAGE / "app.db"))
 EFFECTS = STAGE / "effects.jsonl"
 AT_ONCE = RetryPolicy(max_attempts=10, initial_delay=0.0, jitter=False)
 
@@ -72,6 +77,11 @@ def many(ctx: Context, numbers: int) -> Flow[int]:
     for number in range(1, numbers + 1):
         so_far = yield from (add_async(so_far, number) if number % 5 == 0 else add(so_far, number, ""))
     return so_far
+
+
+@workflow
+def asleep(ctx: Context, seconds: float) -> Flow[None]:
+    yield sleep(seconds)
 
 
 # -- side by side
@@ -170,9 +180,12 @@ def transfer(source: int, target: int, amount: int, gate: str) -> int:
     with effect(EFFECTS, "transfer"):
         wait_for_gate(gate)
         bank, context = session(), activity_context()
-        bank.execute("update account set balance = balance - ? where id = ?", [amount, source])
-        bank.execute("insert into transfer values (?, ?, ?)", [context.instance_id, context.step, amount])
-        bank.execute("update account set balance = balance + ? where id = ?", [amount, target])
+        mark = "%s" if DATABASE.startswith("postgresql:") else "?"
+        bank.execute(f"update account set balance = balance - {mark} where id = {mark}", [amount, source])
+        bank.execute(
+            f"insert into transfer values ({mark}, {mark}, {mark})", [context.instance_id, context.step, amount]
+        )
+        bank.execute(f"update account set balance = balance + {mark} where id = {mark}", [amount, target])
         return amount
 
 
@@ -209,7 +222,7 @@ def untidy(ctx: Context) -> Flow[None]:
 
 def work(arguments: argparse.Namespace) -> None:
     """Serve until told to end."""
-    app = Romancy(STAGE / "app.db", worker_id=arguments.id, lease=arguments.lease, max_activities=arguments.activities)
+    app = Romancy(DATABASE, worker_id=arguments.id, lease=arguments.lease, max_activities=arguments.activities)
     try:
         app.serve(until_idle=arguments.until_idle)
     finally:
@@ -219,7 +232,7 @@ def work(arguments: argparse.Namespace) -> None:
 def start(arguments: argparse.Namespace) -> None:
     """Start an instance, wait for its result, and print it; or the name of the error."""
     call = globals()[arguments.workflow](*json.loads(arguments.input))
-    with Romancy(STAGE / "app.db", worker=arguments.worker) as app:
+    with Romancy(DATABASE, worker=arguments.worker) as app:
         wait_for_gate(arguments.gate)
         try:
             answer: dict[str, Any] = {"result": app.start(call, id=arguments.id).result(30)}
@@ -230,7 +243,7 @@ def start(arguments: argparse.Namespace) -> None:
 
 def leave(arguments: argparse.Namespace) -> None:
     """End the process with an open app and a workflow in the middle."""
-    app = Romancy(STAGE / "app.db")
+    app = Romancy(DATABASE)
     app.open()
     handle = app.start(untidy(), id="untidy")
     while handle.status != "waiting":

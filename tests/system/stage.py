@@ -63,14 +63,19 @@ class Stage:
 
     Args:
         folder: an empty one.
+        database: a file in it by default.
     """
 
-    def __init__(self, folder: Path) -> None:
+    clock_error = 0.0
+    """Seconds by which instants in the database may differ from the clock of this machine."""
+
+    def __init__(self, folder: Path, database: str | Path | None = None) -> None:
         self.folder = folder
-        self.database = folder / "app.db"
+        self.database: Any = folder / "app.db" if database is None else database
         self.effects = folder / "effects.jsonl"
         self.client = Romancy(self.database, worker=False)
         self.deaths: dict[int, int] = {}
+        self.settings: dict[str, str] = {}
         self._programs: list[Program] = []
 
     def __enter__(self) -> Stage:
@@ -90,7 +95,12 @@ class Stage:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.system.programs", *map(str, arguments)],
                 cwd=ROOT,
-                env={**os.environ, "ROMANCY_STAGE": str(self.folder)},
+                env={
+                    **os.environ,
+                    "ROMANCY_STAGE": str(self.folder),
+                    "ROMANCY_DB": str(self.database),
+                    **self.settings,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=stdout if output is None else output,
                 stderr=stderr if output is None else output,
@@ -149,6 +159,10 @@ class Stage:
         """What the database holds now."""
         with closing(sqlite3.connect(self.database)) as connection:
             return connection.execute(sql, parameters).fetchall()
+
+    def is_damaged(self) -> bool:
+        """Whether the database is not whole any more."""
+        return self.query("pragma integrity_check") != [("ok",)]
 
     def open_bank(self, accounts: int) -> None:
         """Make accounts with 1,000 each, and a journal of transfers."""

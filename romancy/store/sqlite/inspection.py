@@ -5,51 +5,23 @@ Each finding says where, what, and what to do about it. One that concerns an ins
 
 from __future__ import annotations
 
-import json
 import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import attrs
-
-from romancy import history
-from romancy.errors import SchemaError, SerializationError, StoreError
+from romancy.errors import SchemaError, StoreError
 from romancy.history import Event
+from romancy.store.findings import Finding, place_of, problems
 from romancy.store.migrate import connect_to_read, refuse_foreign_file
 from romancy.store.openings import SQLITE_ERRORS, refuse_lost_log
-from romancy.store.protocol import ACTIVE, STATUSES, TERMINAL, Instance
+from romancy.store.protocol import ACTIVE, STATUSES, Instance
 from romancy.store.rows import COLUMNS, from_rows
 from romancy.store.sqlite.statements import INSTANCE, instance_of
 from romancy.store.sqlite.transaction import spelled_out
 
-_ANSWERS = (
-    history.ActivityCompleted,
-    history.ActivityFailed,
-    history.TimerFired,
-    history.ChildStarted,
-    history.ChildCompleted,
-    history.ChildFailed,
-    history.ChildCancelled,
-    history.ChildRefused,
-)
-_END: dict[str, type[Event]] = {
-    "completed": history.WorkflowCompleted,
-    "failed": history.WorkflowFailed,
-    "cancelled": history.WorkflowCancelled,
-}
-_JSON = ("input", "result", "error")
 _MOST = 100
-
-
-@attrs.frozen
-class Finding:
-    """Something that is wrong: where it is, what it is, and what to do about it."""
-
-    where: str
-    what: str
-    remedy: str
 
 
 def inspect(path: str, patience: float = 5.0) -> Iterator[Finding]:
@@ -125,7 +97,7 @@ class _Inspection:
             """
         )
         for id, parent in children:
-            yield Finding(_of(id), f"its parent, instance {parent}, is missing", _MEND)
+            yield Finding(place_of(id), f"its parent, instance {parent}, is missing", _MEND)
 
     def _owners(self) -> Iterator[Finding]:
         """Nobody offers again what is held under a lease that is not there, nor what nothing wakes."""
@@ -136,7 +108,7 @@ class _Inspection:
             """
         )
         for id, owner in held:
-            yield Finding(_of(id), f"lease {owner}, under which it is held, is missing", _offer(id))
+            yield Finding(place_of(id), f"lease {owner}, under which it is held, is missing", _offer(id))
         forgotten = self._connection.execute(
             f"""
             select id, status from instance
@@ -145,13 +117,14 @@ class _Inspection:
             ACTIVE,
         )
         for id, status in forgotten:
-            yield Finding(_of(id), f"it is {status}, and nothing wakes it", _offer(id))
+            yield Finding(place_of(id), f"it is {status}, and nothing wakes it", _offer(id))
 
     def _instances(self) -> Iterator[Finding]:
         for row in self._connection.execute(f"select {INSTANCE} from instance order by number"):
             garbled = self._was_garbled()
             instance = instance_of(row)
-            where, export = _of(instance.id), f"save its rows: {_command('export', self._path, instance.id, '--rows')}"
+            where = place_of(instance.id)
+            export = f"save its rows: {_command('export', self._path, instance.id, '--rows')}"
             if garbled:
                 yield Finding(where, garbled, f"{export}; {_MEND}")
             if instance.status not in STATUSES:
@@ -170,62 +143,14 @@ class _Inspection:
         return "there is a text that is no UTF-8" if was else ""
 
     def _problems(self, instance: Instance) -> Iterator[str]:
-        if not _is_json(instance.input):
-            yield "its input is no JSON"
-        last: Event | None = None
-        for run in range(1, instance.run + 1 if isinstance(instance.run, int) else 1):
+        def events_of(run: int) -> list[Event]:
             rows = self._connection.execute(
                 f"select seq, {', '.join(COLUMNS)} from history where instance = ? and run = ? order by seq",
                 [instance.number, run],
             )
-            try:
-                events = from_rows(rows)
-            except SerializationError as damage:
-                yield f"run {run}: {damage}"
-                return
-            yield from (f"run {run}: {what}" for what in _odd(events))
-            if garbled := self._was_garbled():
-                yield f"run {run}: {garbled}"
-            last = events[-1] if events else None
-            if run < instance.run and not isinstance(last, history.WorkflowRecurred):
-                yield f"run {run}: a later run began, and this one did not end"
-        yield from _contradictions(instance, last)
+            return from_rows(rows)
 
-
-def _odd(events: list[Event]) -> Iterator[str]:
-    answered: dict[str, int] = {}
-    for seq, event in enumerate(events):
-        if isinstance(event, history.WorkflowStarted) is not (seq == 0):
-            yield f"history[{seq}]: {event.kind} {'stands at the start' if seq == 0 else 'stands amid the run'}"
-        for name in _JSON:
-            text = getattr(event, name, None)
-            if text is not None and not _is_json(text):
-                yield f"history[{seq}].{name}: it is no JSON"
-        if isinstance(event, _ANSWERS):
-            if event.step in answered:
-                yield f"history[{seq}]: step {event.step[:80]} was answered before, by history[{answered[event.step]}]"
-            answered[event.step] = seq
-
-
-def _contradictions(instance: Instance, last: Event | None) -> Iterator[str]:
-    """Where the status says one thing and the history another."""
-    end = _END.get(instance.status)
-    if end is not None and not isinstance(last, end):
-        yield f"it is {instance.status}, and its history does not end so"
-    if last is not None and instance.status not in (*TERMINAL, "stuck") and type(last) in _END.values():
-        yield f"it is {instance.status}, and its history says {last.kind}"
-    if last is None and instance.position:
-        yield f"its history is empty, and {instance.position} events were recorded"
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, TypeError):
-        return False
-    except RecursionError:
-        return True  # it is nested deeply, which is no damage
-    return True
+        return problems(instance, events_of, self._was_garbled)
 
 
 _MEND = "stop the workers, keep a copy of the file, and mend the rows with SQL"
@@ -243,7 +168,3 @@ def _restore(path: str) -> str:
 
 def _command(verb: str, path: str, id: str, *options: str) -> str:
     return shlex.join(["romancy", verb, "--db", path, *options, "--", id])
-
-
-def _of(id: object) -> str:
-    return f"instance {str(id)[:80]!r}"

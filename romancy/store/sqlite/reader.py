@@ -186,6 +186,11 @@ class SqliteReader:
         )
         return not rows
 
+    def lag(self, now: float) -> tuple[int, float]:
+        sql = "select count(*), min(wake_at) from instance where owner is null and wake_at <= ?"
+        count, first = self._read(sql, [now])[0]
+        return count, max(0.0, now - first) if count else 0.0
+
     def health(self) -> dict[str, Any]:
         names = ("journal_mode", "synchronous", "trusted_schema", "application_id", "user_version", "page_count")
         pragmas = {name: self._read(f"pragma {name}")[0][0] for name in names}

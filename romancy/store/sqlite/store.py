@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from romancy.errors import UnknownInstanceError
 from romancy.history import Event, WorkflowStarted
 from romancy.store.migrate import connect_to_read, migrate, refuse_foreign_file, refuse_read_only
 from romancy.store.openings import refuse_lost_log
+from romancy.store.place import Exclusive
 from romancy.store.protocol import TERMINAL, Created, Instance, NewInstance, Tick, WorkerIdentity
 from romancy.store.rows import COLUMNS, to_row
 from romancy.store.sqlite.file import OpenFile, leave
@@ -28,7 +30,7 @@ from romancy.store.sqlite.statements import (
     marks,
     named,
 )
-from romancy.store.sqlite.transaction import Exclusive, SqliteRecording, Writer, lost, told
+from romancy.store.sqlite.transaction import SqliteRecording, Writer, lost, told
 
 Connect = Callable[[str], sqlite3.Connection]
 
@@ -52,6 +54,8 @@ class SqliteStore(SqliteReader):
     Raises:
         StoreError: the file cannot be opened; `SchemaError` when it is none of ours, or of a newer version.
     """
+
+    serial = True
 
     def __init__(
         self,
@@ -313,6 +317,14 @@ class SqliteStore(SqliteReader):
             return False
         self._version = version
         return True
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Whoever shares a file shares the clock of its machine."""
+        return time.time
+
+    def alert(self, wake: Callable[[], None]) -> None:
+        """A file does not tell of commits."""
 
     def _see_to_file(self) -> None:
         if self._file is not None:

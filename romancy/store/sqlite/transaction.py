@@ -7,7 +7,6 @@ reader and turns writer fails at once where another one wrote meanwhile, whateve
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,12 +14,10 @@ from typing import Any
 from romancy.errors import LeaseLostError, RomancyError, StoreError
 from romancy.history import Event
 from romancy.store.openings import SQLITE_ERRORS
-
-_MOMENT = 0.05
-"""Seconds between two calls of what goes on while the place is waited for."""
+from romancy.store.place import Exclusive, Place
 
 
-class Writer:
+class Writer(Place):
     """The connection that writes, and the place at it.
 
     Args:
@@ -30,50 +27,14 @@ class Writer:
     """
 
     def __init__(self, connection: sqlite3.Connection, path: str, boundary: Callable[[str], None] | None) -> None:
+        super().__init__()
         self.connection = connection
         self.path = path
         self.boundary = boundary
-        self.lock = threading.Lock()
-        self.thread: int | None = None
-
-    def is_mine(self) -> bool:
-        """Whether this thread holds the place."""
-        return self.thread == threading.get_ident()
-
-    def exclusive(self, meanwhile: Callable[[], None] | None = None) -> Exclusive:
-        """Hold the place over several transactions of this thread."""
-        return Exclusive(self, meanwhile)
 
     def transaction(self, tag: str) -> Transaction:
         """Hold the place for one transaction."""
         return Transaction(self, tag)
-
-
-class Exclusive:
-    """The writer's place, which one thread of this process holds at a time, over as many verbs as it likes."""
-
-    __slots__ = ("_holds", "_meanwhile", "_writer")
-
-    def __init__(self, writer: Writer, meanwhile: Callable[[], None] | None = None) -> None:
-        self._writer = writer
-        self._meanwhile = meanwhile
-        self._holds = False
-
-    def __enter__(self) -> None:
-        writer, me = self._writer, threading.get_ident()
-        if writer.thread != me:
-            if self._meanwhile is None:
-                writer.lock.acquire()
-            else:
-                while not writer.lock.acquire(timeout=_MOMENT):
-                    self._meanwhile()
-            writer.thread = me
-            self._holds = True
-
-    def __exit__(self, *_: object) -> None:
-        if self._holds:
-            self._writer.thread = None
-            self._writer.lock.release()
 
 
 class Transaction:
