@@ -2,7 +2,7 @@
 
 python -m tests.crash                          # as in CI, and fails below its least figures
 python -m tests.crash --seconds 600 --seed 7   # other programs, cuts, kills and schedules until the time is over
-python -m tests.crash --coverage               # and the branch coverage of kernel and stores
+python -m tests.crash --coverage               # and the branch coverage of kernel and store
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def told(found: Found, coverage: dict[str, float], seconds: float) -> str:
     rows = [(f"{count:,}", name) for name, count in sorted(found.counts.items())]
     if found.canaries:
         rows.append((f"{len(found.canaries)} of {COUNT_OF_CANARIES}", "canaries noticed"))
-    rows += [(f"{share:.1%}", f"of the branches of {name}") for name, share in coverage.items()]
+    rows += [(f"{share:.1%}", f"of the branches of {name} taken") for name, share in coverage.items()]
     rows += [(f"{seconds:.0f} s", "in all"), (str(len(found.problems)), "problems")]
     width = max(len(figure) for figure, _ in rows)
     lines = [f"{figure.rjust(width)}  {name}" for figure, name in rows]

@@ -19,14 +19,16 @@ from tests.crash.programs import Act, Block, Child, Gather, Raise, Saga, Scenari
 
 SQL = Scenario(Block((Act("transactional"),)))
 FAMILY = Scenario(Block((Gather((Act("once"), Saga("works"), Sleep(5))), Child(Block((Act("flaky", 1),))), Raise())))
+LONG = Scenario(
+    Block((Act("plain"), Gather((Act("plain"), Saga("works"), Sleep(5))), Child(Block((Act("flaky", 1),))), Raise()))
+)
 IDS = [each.name for each in MODES]
 
 
 @pytest.mark.parametrize("seed", [101, 102])
 def test_drawn_programs_survive_a_crash_at_every_boundary(seed: int) -> None:
-    counts = crash_programs(seed, 4)
+    counts = crash_programs(seed, 2)
     assert counts["recoveries after crash 1"] > 40
-    assert counts["recoveries after crash 2"] > 10
     assert counts["torn logs"] > 5
 
 
@@ -41,7 +43,7 @@ def test_a_family_of_workflows_survives_a_crash_at_every_boundary_in_every_mode(
 @pytest.mark.parametrize("mode", MODES, ids=IDS)
 def test_a_family_of_workflows_that_is_killed_after_every_event_comes_to_its_end(mode: Mode) -> None:
     with quiet():
-        assert Crashes(1).stumble(FAMILY, mode) > 8
+        assert Crashes(1).stumble(LONG, mode) > 6
 
 
 def test_drawn_programs_survive_statements_that_fail() -> None:

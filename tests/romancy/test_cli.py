@@ -155,9 +155,13 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     (tmp_path / "shop.py").write_text(SHOP)
+    # As in a fresh process: workflows of the same names, of other tests, are not known.
+    everything = definitions[:]
+    definitions.clear()
     shell = Shell(tmp_path)
     yield shell
     shell.forget()
+    definitions[:] = everything
 
 
 @pytest.fixture
