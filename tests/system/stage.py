@@ -160,6 +160,23 @@ class Stage:
         with closing(sqlite3.connect(self.database)) as connection:
             return connection.execute(sql, parameters).fetchall()
 
+    def stop(self, program: Program) -> None:
+        """Let a process stand still, at a moment at which it does not keep all others from writing."""
+        program.signal(signal.SIGSTOP)
+        while not self._can_write():
+            program.signal(signal.SIGCONT)
+            time.sleep(0.005)
+            program.signal(signal.SIGSTOP)
+
+    def _can_write(self) -> bool:
+        with closing(sqlite3.connect(self.database, isolation_level=None, timeout=0.2)) as connection:
+            try:
+                connection.execute("begin immediate")
+            except sqlite3.OperationalError:
+                return False
+            connection.execute("rollback")
+            return True
+
     def is_damaged(self) -> bool:
         """Whether the database is not whole any more."""
         return self.query("pragma integrity_check") != [("ok",)]
