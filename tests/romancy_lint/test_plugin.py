@@ -101,4 +101,4 @@ def test_a_run_without_the_option_loads_neither_the_engine_nor_the_analysis():
 
 def test_the_entry_point_names_the_plugin():
     settings = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-    assert settings["project"]["entry-points"]["pytest11"] == {"romancy": romancy_lint.plugin.__name__}
+    assert settings["project"]["entry-points"]["pytest11"]["romancy"] == romancy_lint.plugin.__name__
