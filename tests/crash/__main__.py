@@ -21,7 +21,7 @@ import attrs
 from tests.crash.coverage import branches_covered
 from tests.crash.figures import COUNT_OF_CANARIES, Found, Piece, drawn
 
-PIECES = {"canaries": COUNT_OF_CANARIES, "kills": 3, "images": 34, "faults": 5, "power": 9, "schedules": 10}
+PIECES = {"canaries": COUNT_OF_CANARIES, "kills": 5, "images": 34, "faults": 5, "power": 5, "schedules": 10}
 """How many pieces of each part CI runs; the long ones begin first."""
 LEAST = {"crash points": 20_000, "power cuts": 1_000, "kills": 100, "runs with faults": 500, "schedules": 150}
 

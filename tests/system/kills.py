@@ -40,9 +40,7 @@ AHEAD = 40
 WIDTH = 8
 """How many members a gather has at most."""
 LEASE = 3.0
-"""Seconds; some workers are stopped for longer, and go on when others have taken over."""
-PAUSES = 0.15
-"""How often a kill comes together with the stop of another worker."""
+"""Seconds; workers that are stopped are so for longer, and go on when others have taken over."""
 PEACE = 60.0
 """Seconds that everything may take to finish after the last kill."""
 
@@ -72,7 +70,15 @@ class Job:
     expected: Any
 
 
-def run(folder: Path, *, seconds: float, workers: int, seed: int, opened: Callable[[Path], Stage] = Stage) -> Storm:
+def run(
+    folder: Path,
+    *,
+    seconds: float,
+    workers: int,
+    seed: int,
+    pauses: float = 0.0,
+    opened: Callable[[Path], Stage] = Stage,
+) -> Storm:
     """Kill workers of one database for so many seconds, let the rest finish in peace, and check everything.
 
     Args:
@@ -80,12 +86,13 @@ def run(folder: Path, *, seconds: float, workers: int, seed: int, opened: Callab
         seconds: how long to kill.
         workers: how many processes share the work.
         seed: of the work and the kills.
+        pauses: how often, from 0 to 1, a kill comes together with the stop of another worker for longer than its lease.
         opened: makes the stage.
     """
     storm, chance = Storm(seed), random.Random(seed)
     with opened(folder) as stage:
         stage.open_bank(ACCOUNTS)
-        jobs = _kill_for(stage, storm, chance, seconds, workers)
+        jobs = _kill_for(stage, storm, chance, seconds, workers, pauses)
         until = time.monotonic() + PEACE
         for job in jobs:
             _check_end(stage, storm, job, until)
@@ -97,7 +104,9 @@ def run(folder: Path, *, seconds: float, workers: int, seed: int, opened: Callab
     return storm
 
 
-def _kill_for(stage: Stage, storm: Storm, chance: random.Random, seconds: float, workers: int) -> list[Job]:
+def _kill_for(
+    stage: Stage, storm: Storm, chance: random.Random, seconds: float, workers: int, pauses: float
+) -> list[Job]:
     jobs: list[Job] = []
     programs = [_worker(stage, number) for number in range(workers)]
     paused: dict[Program, threading.Timer] = {}
@@ -108,7 +117,7 @@ def _kill_for(stage: Stage, storm: Storm, chance: random.Random, seconds: float,
         jobs += [_start(stage, chance, len(jobs) + number) for number in range(room)]
         number = chance.randrange(workers)
         _wait_until_it_works(stage, programs[number], paused)
-        if chance.random() < PAUSES and not any(timer.is_alive() for timer in paused.values()):
+        if chance.random() < pauses and not any(timer.is_alive() for timer in paused.values()):
             _wait_until_it_works(stage, programs[number - 1], paused)
             paused[programs[number - 1]] = _pause(programs[number - 1])
             storm.pauses += 1
@@ -271,11 +280,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--pauses", type=float, default=0.0, help="the share of kills that come with a stop")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # which ends the workers too
     with tempfile.TemporaryDirectory() as folder:
-        storm = run(Path(folder), seconds=arguments.seconds, workers=arguments.workers, seed=arguments.seed)
+        storm = run(
+            Path(folder),
+            seconds=arguments.seconds,
+            workers=arguments.workers,
+            seed=arguments.seed,
+            pauses=arguments.pauses,
+        )
     print(json.dumps(attrs.asdict(storm), indent=2))
     sys.exit(bool(storm.problems))
 

@@ -7,6 +7,7 @@ A gate is a file; an activity that waits for one goes on once it is there.
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import os
 import signal
@@ -255,6 +256,7 @@ def leave(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    faulthandler.register(signal.SIGUSR1)  # whoever waits in vain asks what everybody does
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(required=True)
     worker = commands.add_parser("work")

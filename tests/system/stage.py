@@ -151,9 +151,20 @@ class Stage:
         until = time.monotonic() + DEADLINE
         while not condition():
             if time.monotonic() > until:
+                self._show_stacks()
                 complaints = "\n".join(each.complained() for each in self._programs)
                 raise TimeoutError(f"waited in vain for {what}\n{complaints}")
             time.sleep(0.005)
+
+    def _show_stacks(self) -> None:
+        """Let every process that still lives write to stderr what its threads do, and which files it holds."""
+        for each in self._programs:
+            if each.process.poll() is None:
+                held = [str(link.readlink()) for link in Path(f"/proc/{each.pid}/fd").glob("*")]
+                with each.stderr.open("a") as told:
+                    told.write(f"process {each.pid} holds {sorted(name for name in held if 'db' in name)}\n")
+                each.signal(signal.SIGUSR1)
+        time.sleep(0.5)
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """What the database holds now."""
