@@ -151,20 +151,21 @@ class Stage:
         until = time.monotonic() + DEADLINE
         while not condition():
             if time.monotonic() > until:
-                self._show_stacks()
-                complaints = "\n".join(each.complained() for each in self._programs)
+                held = self._show_stacks()
+                complaints = "\n".join([*held, *(each.complained() for each in self._programs)])
                 raise TimeoutError(f"waited in vain for {what}\n{complaints}")
             time.sleep(0.005)
 
-    def _show_stacks(self) -> None:
-        """Let every process that still lives write to stderr what its threads do, and which files it holds."""
+    def _show_stacks(self) -> list[str]:
+        """Let every process that still lives write to stderr what its threads do; returns which files each holds."""
+        held = []
         for each in self._programs:
             if each.process.poll() is None:
-                held = [str(link.readlink()) for link in Path(f"/proc/{each.pid}/fd").glob("*")]
-                with each.stderr.open("a") as told:
-                    told.write(f"process {each.pid} holds {sorted(name for name in held if 'db' in name)}\n")
+                links = [str(link.readlink()) for link in Path(f"/proc/{each.pid}/fd").glob("*")]
+                held.append(f"process {each.pid} holds {sorted(name for name in links if '.db' in name)}")
                 each.signal(signal.SIGUSR1)
         time.sleep(0.5)
+        return held
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """What the database holds now."""

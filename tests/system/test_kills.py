@@ -8,9 +8,9 @@ from tests.system import kills
 
 
 def test_random_kills_repeat_only_what_was_in_flight_and_change_no_result(tmp_path: Path) -> None:
-    storm = kills.run(tmp_path, seconds=8, workers=3, seed=1)
+    storm = kills.run(tmp_path, seconds=5, workers=3, seed=1)
     print(storm)
     assert storm.problems == []
-    assert storm.kills >= 5
+    assert storm.kills >= 3
     assert storm.duplicates <= storm.budget
     assert storm.completions > 100
