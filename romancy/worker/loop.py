@@ -11,7 +11,6 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from queue import Empty, SimpleQueue
 from typing import Union
 
 import attrs
@@ -24,6 +23,7 @@ from romancy.worker.activities import Executor, Flight
 from romancy.worker.alarms import Alarm, Alarms
 from romancy.worker.intake import Beginning, Intake
 from romancy.worker.leases import is_gone
+from romancy.worker.mailbox import Mailbox
 from romancy.worker.residents import Resident, Residents, due_of
 from romancy.worker.turn import Ended, Rules, Turn
 
@@ -57,7 +57,7 @@ class Look:
     """Something was written to the database beside the loop."""
 
 
-Message = Union[Flight, Beginning, Stop, Look, None]
+Message = Union[Flight, Beginning, Stop, Look]
 
 
 @attrs.define(kw_only=True)
@@ -92,7 +92,7 @@ class Loop:
 
     def __init__(self, store: Database, registry: Registry, worker: WorkerIdentity, options: Options) -> None:
         self.failure: StoreError | None = None
-        self.messages: SimpleQueue[Message] = SimpleQueue()
+        self.messages: Mailbox[Message] = Mailbox()
         self.token = 0
         self._store = store
         self._registry = registry
@@ -141,11 +141,10 @@ class Loop:
     def run(self) -> None:
         """Turn until stopped, or until the database fails for good; `failure` says which."""
         try:
-            self._store.alert(lambda: self.messages.put(None))
+            self._store.alert(self.messages.ring)
             while not self._is_done():
-                message = self._wait()
+                self._wait()
                 with self._baton:
-                    self._take(message)
                     self.turn()
         except StoreError as error:
             self._give_up(error)
@@ -175,7 +174,7 @@ class Loop:
             self._leads = True
             self.turn()
             if self._patience() < self._planned - self._clock():
-                self.messages.put(None)
+                self.messages.ring()
             kept, self._kept = self._kept, None
             return kept
         except BaseException as error:
@@ -266,14 +265,11 @@ class Loop:
 
     # -- waiting
 
-    def _wait(self) -> Message:
+    def _wait(self) -> None:
         """Wait for a message, or for the next instant at which there is something to do."""
         patience = self._patience()
         self._planned = self._clock() + patience
-        try:
-            return self.messages.get(timeout=patience)
-        except Empty:
-            return None
+        self.messages.wait(patience)
 
     def _patience(self) -> float:
         """Seconds until there is something to do, if no message comes before."""
@@ -299,9 +295,9 @@ class Loop:
             self._ask_letters = self._ask_due = True
 
     def _drain(self) -> None:
-        queue = self.messages
-        while not queue.empty():
-            self._take(queue.get_nowait())
+        messages = self.messages
+        while not messages.empty():
+            self._take(messages.take())
 
     # -- one turn
 
