@@ -6,7 +6,7 @@ import itertools
 import logging
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -134,35 +134,43 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def crash_programs(number: int, programs: int, *, shrink: bool = False) -> Counter[str]:
+def crash_programs(number: int, programs: int) -> Counter[str]:
     """Draw programs from a seed, and crash each at every boundary, in a mode that is drawn too.
 
     Args:
         number: the seed.
         programs: how many.
-        shrink: whether to look for the smallest program that shows what is wrong, which takes minutes.
 
     Raises:
         Broken: with the program that shows it.
     """
     crashes = Crashes(number)
 
+    def survive(scenario: Scenario, mode: Mode) -> None:
+        crashes.survive(scenario, mode)
+        crashes.stumble(scenario, mode)
+
+    _draw(number, programs, MODES, survive)
+    return crashes.counts
+
+
+def _draw(number: int, programs: int, modes: Sequence[Mode], survive: Callable[[Scenario, Mode], None]) -> None:
+    """Draw programs and modes from a seed; what goes wrong is not shrunk, which would take minutes."""
+
     @seed(number)
     @settings(
         max_examples=programs,
         deadline=None,
         database=None,
-        phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(scenarios(), st.sampled_from(MODES))
-    def survive(scenario: Scenario, mode: Mode) -> None:
-        crashes.survive(scenario, mode)
-        crashes.stumble(scenario, mode)
+    @given(scenarios(), st.sampled_from(modes))
+    def each(scenario: Scenario, mode: Mode) -> None:
+        survive(scenario, mode)
 
     with quiet():
-        survive()
-    return crashes.counts
+        each()
 
 
 @contextmanager
@@ -235,32 +243,18 @@ class Troubles:
         return run.faults.count
 
 
-def fault_programs(number: int, programs: int, times: int = 12, *, shrink: bool = False) -> Counter[str]:
+def fault_programs(number: int, programs: int, times: int = 12) -> Counter[str]:
     """Draw programs from a seed, and run each with one fault after another.
 
     Args:
         number: the seed.
         programs: how many.
         times: faults for each.
-        shrink: as above.
 
     Raises:
         Broken: with the program that shows it.
     """
     troubles = Troubles(number)
-
-    @seed(number)
-    @settings(
-        max_examples=programs,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(scenarios(), st.sampled_from([each for each in MODES if each.workers == 1]))
-    def survive(scenario: Scenario, mode: Mode) -> None:
-        troubles.survive(scenario, mode, times)
-
-    with quiet():
-        survive()
+    alone = [each for each in MODES if each.workers == 1]
+    _draw(number, programs, alone, lambda scenario, mode: troubles.survive(scenario, mode, times))
     return troubles.counts

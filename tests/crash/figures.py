@@ -14,7 +14,6 @@ import attrs
 
 from tests.crash.campaign import crash_programs, fault_programs, quiet
 from tests.crash.canaries import CANARIES, noticed
-from tests.crash.images import MODES
 from tests.crash.power.adapter import CarelessConnection, Connection, HastyConnection
 from tests.crash.power.campaign import Campaign, Plan, fast_folder
 from tests.crash.power.scripts import SCRIPTS
@@ -68,7 +67,6 @@ def images(number: int) -> Found:
     """Programs, crashed at every boundary."""
     counts = crash_programs(number, PROGRAMS)
     counts["crash points"] = sum(count for name, count in counts.items() if name.startswith(("recoveries", "torn")))
-    counts["programs × modes"] = len(MODES)
     return Found(counts)
 
 

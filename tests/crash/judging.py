@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from tests.crash import invariants
-from tests.crash.driving import ROOT
+from tests.crash.driving import ROOT, Outcome
 from tests.crash.images import Happened, Image, Lived
 from tests.crash.invariants import Acknowledged, Broken
 from tests.crash.model import Error, Value, judge
@@ -67,18 +67,32 @@ def check_end(scenario: Scenario, lived: Lived, *, image: Image | None, before: 
         invariant(evidence)
     if image is not None and before is not None:
         invariants.what_is_recorded_never_runs_again(evidence, effects[len(image.happened.effects) :])
-    _compare_with_the_model(scenario, lived)
-
-
-def _compare_with_the_model(scenario: Scenario, lived: Lived) -> None:
     crashed, cancelled = lived.happened.crashes > 0, lived.happened.cancelled
-    verdicts = judge(scenario.body, ROOT, lived.records.histories, crashed=crashed, cancelled=cancelled)
-    problems = [f"{id}: {problem}" for id, verdict in verdicts.items() for problem in verdict.problems]
-    _refuse(problems)
-    statuses = {id: each.status for id, each in lived.records.instances.items()}
+    compare_with_the_model(scenario, lived.records, lived.outcome, crashed=crashed, cancelled=cancelled)
+
+
+def compare_with_the_model(
+    scenario: Scenario, records: Records, outcome: Outcome, *, crashed: bool, cancelled: bool
+) -> None:
+    """Check an end against what the model says.
+
+    Args:
+        scenario: the program.
+        records: what is recorded of it.
+        outcome: what its client was told.
+        crashed: whether a worker died.
+        cancelled: whether it was cancelled.
+
+    Raises:
+        Broken: the model says something else.
+    """
+    verdicts = judge(scenario.body, ROOT, records.histories, crashed=crashed, cancelled=cancelled)
+    _refuse([f"{id}: {problem}" for id, verdict in verdicts.items() for problem in verdict.problems])
+    statuses = {id: each.status for id, each in records.instances.items()}
     right = {id: each.status for id, each in verdicts.items()}
     _refuse(statuses != right and [statuses, right])
-    verdict, outcome = verdicts[ROOT], lived.outcome
+    verdict = verdicts[ROOT]
+    _refuse(outcome.status != verdict.status and [outcome, verdict])
     _refuse(outcome.compensation_errors != verdict.compensation_errors and [outcome, verdict])
     match verdict.end:
         case Value(value) | Error(value):

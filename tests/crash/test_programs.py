@@ -17,7 +17,7 @@ from romancy.testing import VirtualClock
 from tests.crash import driving, interpreter, invariants, records
 from tests.crash.driving import ROOT
 from tests.crash.invariants import Acknowledged
-from tests.crash.model import judge
+from tests.crash.judging import compare_with_the_model
 from tests.crash.programs import (
     Act,
     Block,
@@ -37,7 +37,6 @@ from tests.crash.programs import (
     scenarios,
     to_json,
 )
-from tests.crash.verdicts import Error, Value
 
 MEMORY = Path("/dev/shm")
 RUNS = settings(
@@ -107,18 +106,8 @@ class Run:
 def check(folder: Path, scenario: Scenario, **options: Any) -> Run:
     """The scenario ends as the model says, and every attempt that is recorded was made once."""
     run = Run(folder, scenario, **options)
-    verdicts = judge(
-        scenario.body, ROOT, run.records.histories, crashed=False, cancelled=scenario.cancel_after is not None
-    )
-    problems = [f"{id}: {problem}" for id, verdict in verdicts.items() for problem in verdict.problems]
-    assert not problems, "\n".join(problems)
-    statuses = {id: each.status for id, each in run.records.instances.items()}
-    assert statuses == {id: each.status for id, each in verdicts.items()}
-    right = verdicts[ROOT]
-    assert (run.outcome.status, run.outcome.compensation_errors) == (right.status, right.compensation_errors)
-    match right.end:
-        case Value(value) | Error(value):
-            assert run.outcome.value == value
+    cancelled = scenario.cancel_after is not None
+    compare_with_the_model(scenario, run.records, run.outcome, crashed=False, cancelled=cancelled)
     assert Counter((*each.call, each.attempt) for each in run.effects if each.phase in ("end", "raise")) >= Counter(
         (id, number, fact.step, fact.attempt) for id, number, fact in run.records.facts if fact.kind in ATTEMPTS
     )

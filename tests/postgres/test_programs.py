@@ -19,11 +19,10 @@ from romancy.testing import VirtualClock
 from tests.crash import driving, interpreter, invariants
 from tests.crash.driving import ROOT, Outcome
 from tests.crash.invariants import Acknowledged
-from tests.crash.model import judge
+from tests.crash.judging import compare_with_the_model
 from tests.crash.programs import Act, Block, Gather, Scenario, scenarios
 from tests.crash.records import Records
 from tests.crash.test_programs import ATTEMPTS, EVERYTHING, FOUND
-from tests.crash.verdicts import Error, Value
 from tests.postgres.mirror import Mirror
 from tests.postgres.server import PostgresServer, query
 from tests.postgres.wire import HOWS, Cut, Wire
@@ -126,18 +125,8 @@ class Run:
 def check(ground: Ground, scenario: Scenario, cuts: list[Cut], **options: Any) -> Run:
     """The scenario ends as the model says, and only what a session had done is repeated, once for each break."""
     run = Run(ground, scenario, cuts, **options)
-    verdicts = judge(
-        scenario.body, ROOT, run.records.histories, crashed=False, cancelled=scenario.cancel_after is not None
-    )
-    problems = [f"{id}: {problem}" for id, verdict in verdicts.items() for problem in verdict.problems]
-    assert not problems, "\n".join(problems)
-    statuses = {id: each.status for id, each in run.records.instances.items()}
-    assert statuses == {id: each.status for id, each in verdicts.items()}
-    right = verdicts[ROOT]
-    assert (run.outcome.status, run.outcome.compensation_errors) == (right.status, right.compensation_errors)
-    match right.end:
-        case Value(value) | Error(value):
-            assert run.outcome.value == value
+    cancelled = scenario.cancel_after is not None
+    compare_with_the_model(scenario, run.records, run.outcome, crashed=False, cancelled=cancelled)
     check_repeats(run)
     return run
 

@@ -178,6 +178,7 @@ class Model(pydantic.BaseModel):
 UserId = NewType("UserId", int)
 Json = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
 
+
 def named(each: object) -> str:
     """A name of a case that is the same in every process: sets have no order, and addresses differ."""
     text = repr(each)[:60]

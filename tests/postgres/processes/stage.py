@@ -38,6 +38,10 @@ class Stage(stage.Stage):
         cursor = self._beside.execute(sql.replace("?", "%s").encode(), parameters or None)
         return cursor.fetchall() if cursor.description else []
 
+    def _can_write(self) -> bool:
+        open_ones = "select 1 from pg_stat_activity where datname = current_database() and state like 'idle in %'"
+        return not self.query(open_ones)
+
     def is_damaged(self) -> bool:
         return False  # the server itself says so when a page is
 
