@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,11 @@ def finish(
         happened = [app.pump() for app in apps]
         if any(happened):
             continue
-        check_nobody_holds_what_rests(apps, path)
-        if at_rest is not None:
-            at_rest()
-        due = next_due(path)
+        with reading(path) as connection:
+            check_nobody_holds_what_rests(apps, connection)
+            if at_rest is not None:
+                at_rest()
+            due = next_due(connection)
         if due is None and (cancel_after is None or cancel_after < turn):
             return turn
         if due is not None and due > clock():
@@ -74,24 +76,22 @@ def finish(
     raise Broken("everything_comes_to_an_end", f"after {limit} turns the instances of {path} go on still")
 
 
-def check_nobody_holds_what_rests(apps: Sequence[Romancy], path: str | Path) -> None:
+def check_nobody_holds_what_rests(apps: Sequence[Romancy], connection: sqlite3.Connection) -> None:
     """While no worker has anything to do, none of them owns an instance; those that died may."""
     tokens = {app._loop.token for app in apps if app._loop is not None}
-    with reading(path) as connection:
-        owned = connection.execute("select id, status, owner, wake_at from instance where owner is not null")
-        held = [row for row in owned if row[2] in tokens]
+    owned = connection.execute("select id, status, owner, wake_at from instance where owner is not null")
+    held = [row for row in owned if row[2] in tokens]
     if held:
         raise Broken("who_rests_is_not_held", f"nothing is in flight, and these are held still: {held}")
 
 
-def next_due(path: str | Path) -> float | None:
+def next_due(connection: sqlite3.Connection) -> float | None:
     """When the next of the instances that have not ended is due; the lease's end for one that somebody holds."""
-    with reading(path) as connection:
-        due: float | None = connection.execute(
-            "select min(coalesce(case when owner is null then wake_at else until end, 0))"
-            " from instance left join worker on token = owner"
-            " where status not in ('completed', 'failed', 'cancelled', 'stuck')"
-        ).fetchone()[0]
+    due: float | None = connection.execute(
+        "select min(coalesce(case when owner is null then wake_at else until end, 0))"
+        " from instance left join worker on token = owner"
+        " where status not in ('completed', 'failed', 'cancelled', 'stuck')"
+    ).fetchone()[0]
     return due
 
 

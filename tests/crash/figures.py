@@ -100,10 +100,15 @@ def schedules(number: int) -> Found:
 
 
 def killed(number: int) -> Found:
-    """Real processes, killed at random."""
+    """Real processes, killed at random; in every other piece, some are stopped past their lease as well."""
     with tempfile.TemporaryDirectory() as folder:
-        storm = kills.run(Path(folder), seconds=20, workers=3, seed=1 + number)
-    counts = {"kills": storm.kills, "repeated bodies": storm.duplicates}
+        storm = kills.run(Path(folder), seconds=20, workers=3, seed=1 + number, pauses=0.15 * (number % 2))
+    counts = {
+        "kills": storm.kills,
+        "stops past a lease": storm.pauses,
+        "activities recorded under kills": storm.completions,
+        "bodies repeated after kills": storm.duplicates,
+    }
     return Found(Counter(counts), problems=storm.problems)
 
 

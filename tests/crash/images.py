@@ -222,10 +222,10 @@ def _together(lives: Sequence[Life], script: Callable[[], Outcome]) -> Outcome:
 
 def _events(path: Path) -> int:
     """How many events a file holds."""
-    if not path.exists() or not has_records(path):
+    if not path.exists():
         return 0
     with reading(path) as connection:
-        return int(connection.execute("select count(*) from history").fetchone()[0])
+        return int(connection.execute("select count(*) from history").fetchone()[0]) if has_records(connection) else 0
 
 
 def torn(before: Image, after: Image, target: Path, chance: random.Random) -> Image | None:

@@ -13,7 +13,7 @@ from tests.crash.images import Happened, Image, Lived
 from tests.crash.invariants import Acknowledged, Broken
 from tests.crash.model import Error, Value, judge
 from tests.crash.programs import Scenario
-from tests.crash.records import Records, has_records
+from tests.crash.records import Records, has_records, reading
 
 RECORDED = ("activity_completed", "attempt_failed", "activity_failed")
 OFTEN = (*invariants.IMAGE, invariants.replay_ends_as_recorded)
@@ -30,7 +30,9 @@ def examine(image: Image, copied: Path) -> Records | None:
     Raises:
         Broken: an invariant does not hold.
     """
-    if not has_records(copied):
+    with reading(copied) as connection:
+        is_ready = has_records(connection)
+    if not is_ready:
         if image.happened.started:
             raise Broken("what_was_acknowledged_is_there", "a start was acknowledged, and there is no table")
         return None

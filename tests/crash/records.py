@@ -71,10 +71,9 @@ def reading(path: str | Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def has_records(path: str | Path) -> bool:
+def has_records(connection: sqlite3.Connection) -> bool:
     """Whether the file was made ready for instances."""
-    with reading(path) as connection:
-        return connection.execute("select 1 from sqlite_schema where name = 'instance'").fetchone() is not None
+    return connection.execute("select 1 from sqlite_schema where name = 'instance'").fetchone() is not None
 
 
 def read(path: str | Path) -> Records:

@@ -159,6 +159,11 @@ def slowly(ctx: Context) -> Flow[str]:
     return (yield from slow())
 
 
+@workflow
+def does_beside_a_failure(ctx: Context) -> Flow[None]:
+    yield gather(decline(), do(1))
+
+
 def compensations(crash) -> list[str]:
     steps = dict.fromkeys(each.step for each in crash.history if getattr(each, "name", "") == "undo")
     return [args[0] for step in steps for args in [steps_of(crash)[step]]]
@@ -242,6 +247,17 @@ def test_what_was_done_is_undone_once_in_reverse_order_of_completion_at_every_cr
         done = [each.step for each in crash.history if getattr(each, "name", "") == "do"]
         assert compensations(crash) == [steps_of(crash)[step][0] for step in reversed(done)]
         assert sum(crash.effects.values()) <= 8
+
+
+def test_what_nobody_waited_for_any_more_is_undone_unless_a_crash_cut_it_off():
+    cut_off = []
+    for crash in crash_points(does_beside_a_failure(), orders=1):
+        kinds = [each.kind for each in crash.recorded]
+        if "activity_failed" in kinds and "activity_completed" not in kinds:
+            cut_off.append(crash.effects)
+        else:
+            assert crash.effects["undo"] >= 1
+    assert cut_off == [{"decline": 1}, {"decline": 1, "do": 1}]
 
 
 def test_sql_through_the_session_is_there_once_at_every_crash_point():

@@ -260,8 +260,9 @@ def _check_call(
     storm.interrupted += sum(body.ended is None for body in group)
     if any(count > 1 for (_, pid), count in by_attempt.items() if pid not in late):
         storm.problems.append(f"{call}: one worker ran one attempt twice")
-    lived = [body for body in group[:-1] if body.pid not in stage.deaths and body.pid not in late]
-    if any(body.attempt == group[-1].attempt for body in lived):
+    in_time = [body for body in group if body.pid not in late]
+    lived = [body for body in in_time[:-1] if body.pid not in stage.deaths]
+    if any(body.attempt == in_time[-1].attempt for body in lived):
         storm.problems.append(f"{call}: repeated though the worker that ran it lived")
     if repeated and group[0].name == "launch":
         storm.problems.append(f"{call}: at most once, and run again")

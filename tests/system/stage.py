@@ -151,21 +151,17 @@ class Stage:
         until = time.monotonic() + DEADLINE
         while not condition():
             if time.monotonic() > until:
-                held = self._show_stacks()
-                complaints = "\n".join([*held, *(each.complained() for each in self._programs)])
+                self._show_stacks()
+                complaints = "\n".join(each.complained() for each in self._programs)
                 raise TimeoutError(f"waited in vain for {what}\n{complaints}")
             time.sleep(0.005)
 
-    def _show_stacks(self) -> list[str]:
-        """Let every process that still lives write to stderr what its threads do; returns which files each holds."""
-        held = []
+    def _show_stacks(self) -> None:
+        """Let every process that still lives write to stderr what its threads do."""
         for each in self._programs:
             if each.process.poll() is None:
-                links = [str(link.readlink()) for link in Path(f"/proc/{each.pid}/fd").glob("*")]
-                held.append(f"process {each.pid} holds {sorted(name for name in links if '.db' in name)}")
                 each.signal(signal.SIGUSR1)
         time.sleep(0.5)
-        return held
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """What the database holds now."""
