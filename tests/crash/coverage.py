@@ -57,4 +57,4 @@ def _begin(*arguments: str) -> subprocess.Popen[str]:
 def _finish(process: subprocess.Popen[str]) -> None:
     told, _ = process.communicate()
     if process.returncode:
-        raise RuntimeError(f"{process.args} failed:\n{told[-4000:]}")
+        raise RuntimeError(f"{process.args!r} failed:\n{told[-4000:]}")
