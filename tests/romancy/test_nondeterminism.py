@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from romancy import Context, activity, gather, sleep, start, workflow
+from romancy import Context, activity, gather, recur, sleep, start, workflow
 from romancy.errors import InstanceStuckError, NondeterminismError
 from romancy.history import Patched
 from tests.romancy.histories import completed, execution, started
@@ -88,6 +88,11 @@ def early_error(ctx: Context):
     raise ValueError("too soon")
 
 
+def early_end_of_run(ctx: Context):
+    yield book(1)
+    yield recur()
+
+
 def branch_instead(ctx: Context):
     yield gather(book(1), pay(2))
     yield sleep(10)
@@ -106,6 +111,7 @@ CHANGES = [
     (one_less, "says activity completed 'pay' at step 2, but the code asks for a sleep"),
     (early_return, 'but the code has ended already: it returned "too soon"'),
     (early_error, "at step 2, but "),
+    (early_end_of_run, "but the code has ended already: it recurred"),
     (branch_instead, "says activity completed 'book' at step 1, but the code waits for step 1.1"),
     (detached_instead, "but the code asks for start of workflow 'original'"),
 ]
