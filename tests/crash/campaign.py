@@ -45,6 +45,18 @@ class Crashes:
         self._number = number
         self._chance = random.Random(number)
 
+    def go_undisturbed(self, scenario: Scenario) -> None:
+        """Run a scenario without a crash, in every mode.
+
+        Raises:
+            Broken: something was not as it has to be.
+        """
+        for mode in MODES:
+            with workplace() as folder:
+                lived = Run(scenario, folder / "undisturbed.db", mode).live()
+                check_end(scenario, lived, image=None, before=None, fresh=False)
+                self.counts["programs × modes"] += 1
+
     def survive(self, scenario: Scenario, mode: Mode) -> None:
         """Run a scenario, and bring back every image of it.
 
@@ -147,6 +159,7 @@ def crash_programs(number: int, programs: int) -> Counter[str]:
     crashes = Crashes(number)
 
     def survive(scenario: Scenario, mode: Mode) -> None:
+        crashes.go_undisturbed(scenario)
         crashes.survive(scenario, mode)
         crashes.stumble(scenario, mode)
 
