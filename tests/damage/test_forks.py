@@ -44,6 +44,29 @@ def in_child(work: Callable[[], object]) -> str:
     return told
 
 
+def serve_in_forked_children(app: Romancy) -> None:
+    """Work in four children of this process, as a server does that loads its application before it forks."""
+    app.open()
+    assert app.run(once(0), timeout=60) == 0
+
+    def serve(number: int) -> None:
+        with app:
+            for place in range(5):
+                assert app.run(once(place), id=f"{number}-{place}", timeout=60) == place
+        os._exit(0)
+
+    context = multiprocessing.get_context("fork")
+    children = [context.Process(target=serve, args=[number]) for number in range(4)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+    assert [child.exitcode for child in children] == [0] * 4
+    assert app.run(once(9), timeout=60) == 9
+    assert len(app.instances(status="completed")) == 22
+    app.close()
+
+
 REFUSED = "was opened before this process was forked: open() it again here"
 
 CALLS: dict[str, Callable[[Romancy], object]] = {
@@ -144,27 +167,7 @@ def test_a_child_that_opened_the_app_keeps_the_log_when_its_parent_closes(stage:
 
 
 def test_workers_that_are_forked_after_the_app_was_opened_each_open_it_and_lose_nothing(stage: Stage) -> None:
-    """What a server does that loads its application before it forks."""
-    app = Romancy(stage.database)
-    app.open()
-    assert app.run(once(0), timeout=60) == 0
-
-    def serve(number: int) -> None:
-        with app:
-            for place in range(5):
-                assert app.run(once(place), id=f"{number}-{place}", timeout=60) == place
-        os._exit(0)
-
-    context = multiprocessing.get_context("fork")
-    children = [context.Process(target=serve, args=[number]) for number in range(4)]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join(60)
-    assert [child.exitcode for child in children] == [0] * 4
-    assert app.run(once(9), timeout=60) == 9
-    assert len(app.instances(status="completed")) == 22
-    app.close()
+    serve_in_forked_children(Romancy(stage.database))
     assert Shell(Path(stage.database)).findings() == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
@@ -16,7 +15,7 @@ from romancy import Romancy
 from romancy.store.address import masked
 from romancy.store.postgres import PostgresStore
 from romancy.testing.contract import NOW, new
-from tests.damage.test_forks import CALLS, REFUSED, in_child
+from tests.damage.test_forks import CALLS, REFUSED, in_child, serve_in_forked_children
 from tests.damage.workflows import once, walk
 from tests.postgres.server import query
 
@@ -65,26 +64,7 @@ def test_a_child_that_opens_the_app_has_one_of_its_own(url: str) -> None:
 
 
 def test_workers_that_are_forked_after_the_app_was_opened_each_open_it_and_lose_nothing(url: str) -> None:
-    app = opened(url)
-    app.open()
-    assert app.run(once(0), timeout=60) == 0
-
-    def serve(number: int) -> None:
-        with app:
-            for place in range(5):
-                assert app.run(once(place), id=f"{number}-{place}", timeout=60) == place
-        os._exit(0)
-
-    context = multiprocessing.get_context("fork")
-    children = [context.Process(target=serve, args=[number]) for number in range(4)]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join(60)
-    assert [child.exitcode for child in children] == [0] * 4
-    assert app.run(once(9), timeout=60) == 9
-    assert len(app.instances(status="completed")) == 22
-    app.close()
+    serve_in_forked_children(opened(url))
 
 
 def test_forks_amid_the_commits_of_a_worker_tear_none_and_no_child_hangs(url: str) -> None:
