@@ -157,9 +157,9 @@ CANARIES = (
         name="a replayed timer is early",
         edits=(
             Edit(
-                "romancy.kernel.execution:Execution._sleep",
-                "self.context.at +",
-                "(-4 if self.context.is_replaying else 0) + self.context.at +",
+                "romancy.kernel.calling:_sleep",
+                "context.at +",
+                "(-4 if context.is_replaying else 0) + context.at +",
             ),
         ),
         noticed_by=("it_ends_as_the_model_says", "who_waits_is_woken"),
@@ -188,9 +188,9 @@ CANARIES = (
         name="a detached workflow is started again after a crash",
         edits=(
             Edit(
-                "romancy.kernel.execution:Execution._child_id",
+                "romancy.kernel.calling:_child_id",
                 "return ",
-                "return str(id(self)) + ",
+                "return str(id(context)) + ",
             ),
         ),
         noticed_by=("it_ends_as_the_model_says", "nobody_is_stuck", "InstanceStuckError", "KeyError"),

@@ -10,8 +10,8 @@ import attrs
 import pytest
 
 from romancy import calls, saga
-from romancy.kernel import execution
-from romancy.kernel.execution import Execution
+from romancy.kernel import branches, calling, execution
+from romancy.kernel.branches import Branches
 from romancy.worker.turn import Turn
 from romancy.workflow import Context
 from tests.crash.driving import ROOT
@@ -47,11 +47,12 @@ def undo_in_order(completed: Sequence[Any]) -> Any:
     return saga.compensate(completed[::-1])
 
 
-def forget_the_cleanup(self: Execution, branch: Any) -> None:
+def forget_the_cleanup(self: Branches, branch: Any) -> None:
     branch.cancelled = True
     self._drop(branch.waiting)
     branch.generator.close()
-    self._ended(branch, None, None)
+    self.remove(branch)
+    self.settle(branch.sink, None, None)
 
 
 def draw_again(self: Context) -> Any:
@@ -71,11 +72,11 @@ class random_of_the_process:  # noqa: N801 - it stands where an object does
         return cls.drawn
 
 
-def fire_early(self: Execution, step: str, call: Any, sink: Any) -> None:
-    fire(self, step, attrs.evolve(call, seconds=call.seconds / 2), sink)
+def fire_early(step: str, call: Any, sink: Any, context: Context) -> Any:
+    return timer(step, attrs.evolve(call, seconds=call.seconds / 2), sink, context)
 
 
-fire = execution._ISSUE[calls.Sleep]
+timer = calling.PENDING[calls.Sleep]
 
 
 def never_retry(self: Turn, *args: Any, is_final: bool) -> None:
@@ -85,7 +86,7 @@ def never_retry(self: Turn, *args: Any, is_final: bool) -> None:
 attempt_failed = Turn._attempt_failed
 
 
-def wait_for_all(self: Execution, join: Any, index: int, value: Any, error: BaseException | None) -> None:
+def wait_for_all(self: Branches, join: Any, index: int, value: Any, error: BaseException | None) -> None:
     del join.running[index]
     join.error = join.error or error
     if not join.running:
@@ -109,13 +110,13 @@ def patched(target: Any, name: Any, broken: Any) -> Callable[[pytest.MonkeyPatch
 
 BROKEN_ENGINES = {
     "undoes the first first": (patched(execution, "compensate", undo_in_order), EVERYTHING),
-    "lets cancelled branches not clean up": (patched(Execution, "_cancel", forget_the_cleanup), CLEANS_UP),
+    "lets cancelled branches not clean up": (patched(Branches, "cancel", forget_the_cleanup), CLEANS_UP),
     "draws other numbers at a replay": (patched(Context, "random", property(draw_again)), EVERYTHING),
-    "names another winner": (patched(execution, "Winner", name_the_next_winner), EVERYTHING),
-    "fires early": (patched(execution._ISSUE, calls.Sleep, fire_early), EVERYTHING),
+    "names another winner": (patched(branches, "Winner", name_the_next_winner), EVERYTHING),
+    "fires early": (patched(calling.PENDING, calls.Sleep, fire_early), EVERYTHING),
     "never retries": (patched(Turn, "_attempt_failed", never_retry), EVERYTHING),
     "does not tell children that they are cancelled": (patched(Turn, "_dropped", tell_nobody), DROPS_A_CHILD),
-    "waits for all where one failed": (patched(Execution, "_arrive", wait_for_all), FAILS_FAST),
+    "waits for all where one failed": (patched(Branches, "_arrive", wait_for_all), FAILS_FAST),
 }
 
 

@@ -199,9 +199,9 @@ BREAKS = (
         "a timer takes half of its time",
         (
             Edit(
-                "romancy.kernel.execution:Execution._sleep",
-                "self.context.at + max(0.0, call.seconds)",
-                "self.context.at + max(0.0, call.seconds) / 2",
+                "romancy.kernel.calling:_sleep",
+                "context.at + max(0.0, call.seconds)",
+                "context.at + max(0.0, call.seconds) / 2",
             ),
         ),
         ("timer",),
