@@ -21,6 +21,7 @@ from romancy.registry import Registry
 from romancy.store.protocol import Database, WorkerIdentity
 from romancy.worker.activities import Executor, Flight
 from romancy.worker.alarms import Alarm, Alarms
+from romancy.worker.conclusion import conclude
 from romancy.worker.intake import Beginning, Intake
 from romancy.worker.leases import is_gone
 from romancy.worker.mailbox import Mailbox
@@ -345,7 +346,7 @@ class Loop:
                 turn.touch(resident)
         self._read_letters(turn)
         self._fire(turn)
-        tick = turn.conclude()
+        tick = conclude(turn)
         if tick:
             self._store.commit(self.token, tick)
         self._clear_landed()

@@ -10,6 +10,7 @@ from romancy.calls import WorkflowDefinition
 from romancy.kernel import Execution, Pending, PendingActivity, PendingTimer
 from romancy.store.protocol import Instance, Parent
 from romancy.worker.activities import Flight
+from romancy.workflow import Context
 
 
 @attrs.define(eq=False)
@@ -40,6 +41,17 @@ class Resident:
     def is_busy(self) -> bool:
         """Whether something of it is under way in this worker."""
         return bool(self.flights or self.starting)
+
+    def recur(self, input: str) -> None:
+        """Begin the next run, which numbers its steps anew; what the last one had under way is not awaited."""
+        self.execution.close()
+        self.run += 1
+        self.position = 0
+        self.children.clear()
+        self.starting.clear()
+        self.stored = "running"
+        context = Context(self.id, self.workflow, seed=self.seed, run=self.run)
+        self.execution = Execution(self.definition, context, input)
 
     def next_due(self) -> float | None:
         """When the first of its timers and back-offs is over."""

@@ -98,12 +98,12 @@ CANARIES = (
         name="failed attempts are forgotten",
         edits=(
             Edit(
-                f"{_TURN}._append",
+                f"{_TURN}.append",
                 "self.tick.events.append(",
                 "type(event).__name__ == 'AttemptFailed' or self.tick.events.append(",
             ),
             Edit(
-                f"{_TURN}._append",
+                f"{_TURN}.append",
                 "resident.position += 1",
                 "resident.position += type(event).__name__ != 'AttemptFailed'",
             ),
@@ -180,7 +180,7 @@ CANARIES = (
     ),
     Canary(
         name="nobody hears of a child's end",
-        edits=(Edit(f"{_TURN}._ended", "if parent is not None:", "if False:"),),
+        edits=(Edit("romancy.worker.conclusion:_ended", "if parent is not None:", "if False:"),),
         noticed_by=("who_waits_is_woken", "everything_comes_to_an_end"),
         scenario=shown(Child(Block((ACT,)))),
     ),
@@ -216,7 +216,7 @@ CANARIES = (
     ),
     Canary(
         name="the next run takes the last one's place",
-        edits=(Edit(f"{_TURN}._recurred", "resident.run += 1", "resident.run += 0"),),
+        edits=(Edit("romancy.worker.residents:Resident.recur", "self.run += 1", "self.run += 0"),),
         noticed_by=("StoreError", "everything_comes_to_an_end", "history_has_no_gap"),
         scenario=shown(ACT, Recur(1)),
     ),

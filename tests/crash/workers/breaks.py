@@ -101,7 +101,7 @@ BREAKS = (
     Break(
         "calls are handed out before the commit",
         (
-            Edit(f"{_LOOP}._turn", "tick = turn.conclude()", "tick = turn.conclude(); self._hand_out(turn)"),
+            Edit(f"{_LOOP}._turn", "tick = conclude(turn)", "tick = conclude(turn); self._hand_out(turn)"),
             Edit(f"{_LOOP}.turn", "self._hand_out(turn)", "pass"),
         ),
         ("handed out",),
