@@ -2,8 +2,9 @@
 
 from romancy import errors
 from romancy.activity import Activity, ActivityContext, activity, activity_context, session
-from romancy.app import Handle, Romancy
+from romancy.app import Romancy
 from romancy.calls import Call, Winner, gather, race, recur, sleep, sleep_until, start
+from romancy.handle import Handle
 from romancy.retry import RetryPolicy
 from romancy.workflow import Context, Flow, Workflow, workflow
 

@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
 from romancy.activity import Activity
-from romancy.app import Handle, Romancy
+from romancy.app import Romancy
 from romancy.calls import CallWorkflow
 from romancy.calls import seconds as length_of
+from romancy.handle import Handle
 from romancy.store.protocol import TERMINAL
 from romancy.store.sqlite import Connect, connect
 from romancy.testing.clock import VirtualClock, total

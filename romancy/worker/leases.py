@@ -1,13 +1,19 @@
-"""Who a worker is, and how another one can tell that it is gone."""
+"""Who a worker is, and how another one can tell that it is gone, and frees what it held."""
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import uuid
 from pathlib import Path
 
-from romancy.store.protocol import Lease, WorkerIdentity
+from romancy.store.protocol import Database, Lease, WorkerIdentity
+
+_LOG = logging.getLogger("romancy")
+
+RECOVERIES = 10
+"""How often an instance may be recovered from a dead worker without progress before it is parked."""
 
 
 def this_worker(worker_id: str | None) -> WorkerIdentity:
@@ -31,6 +37,30 @@ def is_gone(lease: Lease, me: WorkerIdentity, now: float) -> bool:
         return True
     worker = lease.worker
     return worker.host == me.host and worker.pid != me.pid and _born(worker.pid) != worker.born
+
+
+def free_the_dead(store: Database, token: int, me: WorkerIdentity, now: float) -> tuple[int, bool]:
+    """Free what other workers hold that are gone.
+
+    Args:
+        store: where the leases are.
+        token: that of this worker.
+        me: this worker.
+        now: seconds since the epoch.
+
+    Returns:
+        How many others there were, and whether something was freed.
+    """
+    has_freed = False
+    others = [lease for lease in store.leases() if lease.token != token]
+    for lease in others:
+        if is_gone(lease, me, now):
+            freed = store.take_over(lease.token, now, RECOVERIES, until=lease.until)
+            if freed is None:
+                continue  # it came back while this one waited for its turn to write
+            _LOG.warning("worker %s is gone: %d of its instances are taken over", lease.worker.id, freed)
+            has_freed = True
+    return len(others), has_freed
 
 
 def _host() -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
 from romancy.errors import StoreError
 from romancy.worker.turn import Ended
+
+SLICE = 0.5
+"""Seconds that are waited at a stretch: a Ctrl-C that comes just before a wait begins is only seen after it."""
 
 
 class Waiters:
@@ -52,3 +56,19 @@ class Waiters:
             return [
                 each for each in self._futures.pop(id, ()) if not each.done() and each.set_running_or_notify_cancel()
             ]
+
+
+def outcome(future: Future[Ended], timeout: float | None) -> Ended:
+    """What a future holds, waited for in slices.
+
+    Raises:
+        TimeoutError: it holds nothing when so many seconds have passed.
+    """
+    until = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = SLICE if until is None else min(SLICE, max(0.0, until - time.monotonic()))
+        try:
+            return future.result(left)
+        except TimeoutError:
+            if until is not None and time.monotonic() >= until:
+                raise

@@ -26,6 +26,8 @@ LAYERS = (
     "registry",
     "store",
     "worker",
+    "starts",
+    "handle",
     "app",
     "testing",
     "cli",

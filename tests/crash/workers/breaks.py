@@ -84,7 +84,7 @@ BREAKS = (
     ),
     Break(
         "the lease is never renewed",
-        (Edit(f"{_LOOP}._housekeep", "if now >= self._renew_at:", "if False:"),),
+        (Edit(f"{_LOOP}._housekeep", "if timetable.must_renew(now):", "if False:"),),
         ("renewed",),
     ),
     Break(
@@ -118,7 +118,7 @@ BREAKS = (
     ),
     Break(
         "what is in flight begins again when the file fails",
-        (Edit(f"{_LOOP}._turn", "self._intake.reload(turn, self._out)", "self._intake.reload(turn, ())"),),
+        (Edit(f"{_LOOP}._turn", "self._intake.reload(turn, self.flights.out)", "self._intake.reload(turn, ())"),),
         ("duplicates", "at most once"),
     ),
     Break(

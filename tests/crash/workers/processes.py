@@ -16,6 +16,7 @@ from romancy import Romancy
 from romancy.errors import InstanceStateError
 from romancy.store.protocol import WorkerIdentity
 from romancy.worker.activities import Flight, Inline, Run, fly
+from romancy.worker.background import Background
 from romancy.worker.intake import Beginning
 from romancy.worker.loop import Loop, Stop
 from tests.crash.workers import baton
@@ -158,26 +159,28 @@ class Process:
     def _live(self) -> None:
         app = self.app
         app.open()
-        store: Any = app._store
+        store: Any = app._opened()
         store._writer.lock, store._reading = baton.Lock("the writer's place"), baton.Lock("the reader")
         loop = app._loop = app._new_loop()
+        worker = Background(loop, lambda _: None)
         in_turn: Any = baton.Lock("the loop")
-        loop._baton = in_turn
-        loop.open(Flights(self, app._attempts(), loop))
+        worker._baton = in_turn
+        loop.open(Flights(self, app._attempts(), worker))
         try:
-            while not loop._is_done():
+            while not loop.is_done():
                 self._serve(loop)
-                self._turn(loop)
+                self._turn(worker)
         finally:
             if not self.is_dead:
-                loop.close()
+                worker._close()
                 app._loop = None
                 app.close()
-        if loop.failure is not None:
-            raise loop.failure
+        if worker.failure is not None:
+            raise worker.failure
 
-    def _turn(self, loop: Loop) -> None:
-        with loop._baton:
+    def _turn(self, worker: Background) -> None:
+        loop = worker.loop
+        with worker._baton:
             began, jumps = self.clock(), self.jumps
             happened = loop.turn()
         if self.jumps == jumps and not loop._failures:
@@ -196,7 +199,7 @@ class Process:
             self.commands.pop(0)
 
     def _begin(self, loop: Loop, command: Start) -> None:
-        _, new = self.app._new(KINDS[command.kind].call(command.n).options(id=command.id))
+        new = self.app._new(KINDS[command.kind].call(command.n).options(id=command.id))
         created: Future[Any] = Future()
         created.add_done_callback(lambda future: self._told(command, future))
         self._asked.append(command)
@@ -234,7 +237,7 @@ class Client(Process):
 
     def _live(self) -> None:
         self.app.open()
-        store: Any = self.app._store
+        store: Any = self.app._opened()
         store._writer.lock, store._reading = baton.Lock("the writer's place"), baton.Lock("the reader")
         while True:
             while self.commands:
@@ -270,13 +273,13 @@ class Flights(Inline):
     Args:
         process: whose threads they are.
         attempt: begins an attempt.
-        loop: is told of each flight that has ended.
+        worker: is told of each flight that has ended.
     """
 
-    def __init__(self, process: Process, attempt: Run, loop: Loop) -> None:
-        super().__init__(attempt, loop.messages.put)
+    def __init__(self, process: Process, attempt: Run, worker: Background) -> None:
+        super().__init__(attempt, worker.loop.messages.put)
         self._process = process
-        self._loop = loop
+        self._worker = worker
         self._run = attempt
 
     def submit(self, flight: Flight) -> None:
@@ -297,7 +300,7 @@ class Flights(Inline):
             life = fly(flight, self._run, self._watched(flight))
             if flight.trouble is not None:
                 self._process.judge.forgive(flight)
-            following = self._loop.landed(flight)
+            following = self._worker.landed(flight)
             life.release()
             flight = following
 
