@@ -228,7 +228,9 @@ class Execution:
         make = PENDING.get(kind)
         try:
             if make is not None:
-                self._wait(make(step, call, sink, self.context))
+                pending = self.pending[step] = make(step, call, sink, self.context)
+                self._ready.append(pending)
+                self._branches.wait(sink, pending)
             elif kind is Gather:
                 join = Join(sink, False, call.return_exceptions, [None] * len(call.members), {})
                 self._join(step, join, call.members)
@@ -240,11 +242,6 @@ class Execution:
                 raise DefinitionError(foreign(call, sink))
         except RomancyError as error:
             self._branches.settle(sink, None, error)
-
-    def _wait(self, pending: Pending) -> None:
-        self.pending[pending.step] = pending
-        self._ready.append(pending)
-        self._branches.wait(pending.sink, pending)
 
     def _join(self, step: str, join: Join, members: tuple[Any, ...]) -> None:
         for index, call in self._branches.open(step, join, members):

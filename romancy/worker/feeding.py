@@ -8,7 +8,7 @@ from romancy.errors import RomancyError
 from romancy.store.protocol import Letter
 from romancy.worker.activities import Flight
 from romancy.worker.alarms import Alarm, Alarms
-from romancy.worker.flights import Flights, is_troubled
+from romancy.worker.flights import Flights
 from romancy.worker.residents import Residents, due_of
 from romancy.worker.turn import Turn
 
@@ -23,8 +23,7 @@ def feed_landed(turn: Turn, residents: Residents, flights: Flights) -> None:
     if len(landed) > 1:
         landed.sort(key=_recorded_first)
     for flight in landed:
-        if is_troubled(flight):
-            assert flight.trouble is not None
+        if flight.trouble is not None and not flight.abandoned:
             flights.lose_troubled()
             raise flight.trouble
         resident = residents.get(flight.number)
@@ -48,13 +47,14 @@ def feed_letters(turn: Turn, residents: Residents, letters: Iterable[Letter]) ->
 
 def feed_alarms(turn: Turn, residents: Residents, alarms: Alarms, flights: Flights) -> None:
     """Timers fire in the order of their instants, those of this turn too where they are due already."""
-    timers, turn.timers = turn.timers, []
-    for resident, pending in timers:
-        due = due_of(pending)
-        if due is not None and due <= turn.now:
-            alarms.arm(resident, pending)
-        else:
-            turn.timers.append((resident, pending))
+    if turn.timers:
+        timers, turn.timers = turn.timers, []
+        for resident, pending in timers:
+            due = due_of(pending)
+            if due is not None and due <= turn.now:
+                alarms.arm(resident, pending)
+            else:
+                turn.timers.append((resident, pending))
     for alarm in alarms.ring(turn.now):
         if isinstance(alarm, Flight):
             _overdue(turn, residents, alarms, flights, alarm)

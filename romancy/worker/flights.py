@@ -55,7 +55,7 @@ class Flights:
 
         All of them are lost at once, as it is one failure of the database.
         """
-        for flight in [each for each in self.landed if is_troubled(each)]:
+        for flight in [each for each in self.landed if each.trouble is not None and not each.abandoned]:
             self.landed.remove(flight)
             self.out.pop(flight, None)
             self._executor.landed(flight)
@@ -87,8 +87,3 @@ class Flights:
             flight.tell()
         self.out.clear()
         self._executor.close()
-
-
-def is_troubled(flight: Flight) -> bool:
-    """Whether the database failed under a flight that somebody waits for."""
-    return flight.trouble is not None and not flight.abandoned

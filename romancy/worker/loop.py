@@ -28,7 +28,7 @@ from romancy.worker.intake import Beginning, Intake
 from romancy.worker.leases import free_the_dead
 from romancy.worker.mailbox import Mailbox
 from romancy.worker.residents import Resident, Residents
-from romancy.worker.timetable import Timetable
+from romancy.worker.timetable import Chore, Timetable
 from romancy.worker.turn import Ended, Rules, Turn
 
 _LOG = logging.getLogger("romancy")
@@ -176,7 +176,8 @@ class Loop:
         """Whether nothing is left to do now, here or in the database."""
         now = self.clock()
         return (
-            not (self.flights.out or self._has_something_to_feed() or self._beginnings or self._ask_letters)
+            not (self.flights.out or self.flights.landed or self._ask_letters)
+            and not (self._starts or self._again or self._beginnings)
             and self.messages.empty()
             and self._alarms.first() > now
             and self._store.is_idle(self._registry.names(), now)
@@ -196,15 +197,12 @@ class Loop:
         """Seconds until there is something to do, if no message comes before."""
         if self._failures:
             return 0.05 * 2.0**self._failures
-        if self._must_reload or self._has_something_to_feed():
+        if self._again or self._starts or self.flights.landed or self._must_reload:
             return 0.0
         until = self._alarms.first()
-        if self._stop is None:
+        if self._stop is None and self._claims.next_due is not None:
             until = min(until, self._claims.next(len(self.flights.out)))
         return self._timetable.patience(self.clock(), until)
-
-    def _has_something_to_feed(self) -> bool:
-        return bool(self._again or self._starts or self.flights.landed)
 
     # -- one turn
 
@@ -261,24 +259,29 @@ class Loop:
 
     def _housekeep(self, now: float) -> None:
         timetable = self._timetable
-        if timetable.must_renew(now):
-            self._store.renew(self.token, now + self._options.lease)
-            timetable.renewed(now)
-        if timetable.must_poll(now, is_pressed=bool(self.flights.landed)):
-            timetable.polled(now)
-            if self._store.changed():
-                self._ask_due = self._ask_letters = True
-                self._options.look_for()
-        if timetable.must_look_around(now):
-            timetable.looked_around(now)
-            self._claims.others, has_freed = free_the_dead(self._store, self.token, self._worker, now)
-            self._ask_due = self._ask_due or has_freed
+        for chore in timetable.chores(now, is_pressed=bool(self.flights.landed)):
+            match chore:
+                case Chore.RENEW:
+                    self._store.renew(self.token, now + self._options.lease)
+                    timetable.noted(chore, now)
+                case Chore.POLL:
+                    timetable.noted(chore, now)
+                    self._poll()
+                case Chore.LOOK_AROUND:
+                    timetable.noted(chore, now)
+                    self._claims.others, has_freed = free_the_dead(self._store, self.token, self._worker, now)
+                    self._ask_due = self._ask_due or has_freed
+
+    def _poll(self) -> None:
+        if self._store.changed():
+            self._ask_due = self._ask_letters = True
+            self._options.look_for()
 
     def _turn(self, turn: Turn) -> bool:
         if self._must_reload:
             self._intake.reload(turn, self.flights.out)
             self._must_reload = False
-        happened = bool(self._has_something_to_feed() or self._beginnings)
+        happened = bool(self.flights.landed or self._beginnings or self._starts or self._again)
         feed_landed(turn, self._residents, self.flights)
         self._take_in(turn)
         for resident in self._again:
@@ -297,6 +300,12 @@ class Loop:
 
     def _take_in(self, turn: Turn) -> None:
         """Instances come in: children, what clients start, and what is due."""
+        if self._starts or self._beginnings:
+            self._begin(turn)
+        if self._stop is None:
+            self._claim(turn)
+
+    def _begin(self, turn: Turn) -> None:
         room = 0
         if self._stop is None:
             room = self._claims.room(self._residents.room(), len(self.flights.out))
@@ -305,15 +314,13 @@ class Loop:
         left = self._intake.begin(turn, self._beginnings, room) or left
         self._beginnings.clear()
         self._ask_due = self._ask_due or left
-        if self._stop is None:
-            self._claim(turn)
 
     def _claim(self, turn: Turn) -> None:
         claims, out = self._claims, len(self.flights.out)
         if self._ask_due:
             self._ask_due = False
             claims.next_due = self._look_up_due()
-        if claims.next(out) > turn.now:
+        if claims.next_due is None or claims.next(out) > turn.now:
             return
         share = claims.share(self._residents.room(), out)
         self._intake.claim(turn, share)
@@ -347,15 +354,12 @@ class Loop:
         self._starts += turn.starts
         if self._stop is None:
             for flight in turn.launches:
-                self._launch(flight)
+                timeout = flight.pending.timeout
+                if timeout is not None:
+                    self._alarms.watch(flight, self.clock() + timeout)
+                self.flights.launch(flight)
         for ended in turn.ended:
             self._options.announce(ended)
-
-    def _launch(self, flight: Flight) -> None:
-        timeout = flight.pending.timeout
-        if timeout is not None:
-            self._alarms.watch(flight, self.clock() + timeout)
-        self.flights.launch(flight)
 
     def _forget(self, *, abandon: bool) -> None:
         """Drop the executions; what is in flight goes on and is matched when they are back, unless it is given up."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 import attrs
 
 POLL = 0.05
@@ -12,9 +14,17 @@ _NOTHING = 3600.0
 """Seconds that a worker sleeps at most which is told of everything."""
 
 
+class Chore(enum.Enum):
+    """What a worker does that nobody asks for."""
+
+    RENEW = "renew the lease"
+    POLL = "look at what others wrote"
+    LOOK_AROUND = "look for workers that died"
+
+
 @attrs.define
 class Timetable:
-    """The instants at which a worker has something to do that nobody asks for.
+    """The instants of a worker's chores.
 
     `lease` is in seconds, and renewed when a third of it has passed; one that `polls` is not alone on its database.
     """
@@ -27,32 +37,28 @@ class Timetable:
 
     def registered(self, now: float) -> None:
         """The lease begins, and others may have died meanwhile."""
-        self.renewed(now)
+        self.noted(Chore.RENEW, now)
         self._look_at = 0.0
 
-    def must_renew(self, now: float) -> bool:
-        """Whether it is time to renew the lease."""
-        return now >= self._renew_at
+    def chores(self, now: float, *, is_pressed: bool) -> list[Chore]:
+        """What is to be done now, in this order; who is pressed for time does not look every time for what is new."""
+        due = [Chore.RENEW] if now >= self._renew_at else []
+        if self.polls:
+            if not (is_pressed and self._polled_at <= now < self._polled_at + POLL):
+                due.append(Chore.POLL)
+            if now >= self._look_at:
+                due.append(Chore.LOOK_AROUND)
+        return due
 
-    def renewed(self, now: float) -> None:
-        """The lease was renewed."""
-        self._renew_at = now + self.lease / 3
-
-    def must_poll(self, now: float, *, is_pressed: bool) -> bool:
-        """Whether to look at what others wrote: always, and now and then where one is pressed for time."""
-        return self.polls and not (is_pressed and self._polled_at <= now < self._polled_at + POLL)
-
-    def polled(self, now: float) -> None:
-        """One looks at what others wrote."""
-        self._polled_at = now
-
-    def must_look_around(self, now: float) -> bool:
-        """Whether it is time to look for workers that died."""
-        return self.polls and now >= self._look_at
-
-    def looked_around(self, now: float) -> None:
-        """One looks for workers that died."""
-        self._look_at = now + _LOOK_AROUND
+    def noted(self, chore: Chore, now: float) -> None:
+        """A chore is seen to, until its next time."""
+        match chore:
+            case Chore.RENEW:
+                self._renew_at = now + self.lease / 3
+            case Chore.POLL:
+                self._polled_at = now
+            case Chore.LOOK_AROUND:
+                self._look_at = now + _LOOK_AROUND
 
     def patience(self, now: float, until: float) -> float:
         """Seconds that a worker may sleep which has nothing else to do before an instant."""

@@ -84,7 +84,7 @@ BREAKS = (
     ),
     Break(
         "the lease is never renewed",
-        (Edit(f"{_LOOP}._housekeep", "if timetable.must_renew(now):", "if False:"),),
+        (Edit("romancy.worker.timetable:Timetable.chores", "if now >= self._renew_at", "if False"),),
         ("renewed",),
     ),
     Break(
