@@ -1,4 +1,8 @@
-"""Romancy: the app, which holds a database and a worker, and is the door to both."""
+"""Romancy: the app, which holds a database and a worker, and is the door to both.
+
+It is long because all that an app can be asked for is explained here; what happens then is decided below it. How it
+waits stays with it as well: an app for tests waits in another time.
+"""
 
 from __future__ import annotations
 
