@@ -24,6 +24,8 @@ class Asked:
         warnings: what differs and does no harm, likewise.
     """
 
+    __slots__ = ("_context", "_definition", "_strict", "dropped", "pending", "warnings")
+
     def __init__(self, definition: WorkflowDefinition, context: Context, *, strict: bool) -> None:
         self.pending: dict[str, Pending] = {}
         self.dropped: list[Pending] = []

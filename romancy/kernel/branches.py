@@ -27,6 +27,8 @@ class Branches:
         runnable: branches to be resumed, in order, with what is sent or thrown into them.
     """
 
+    __slots__ = ("_alive", "_drop", "runnable")
+
     def __init__(self, drop: Callable[[Pending], None]) -> None:
         self.runnable: deque[tuple[Branch, Any, BaseException | None]] = deque()
         self._drop = drop

@@ -129,11 +129,12 @@ class Execution:
         self._branches.runnable.append((self._main, None, None))
 
     def _activity_completed(self, event: history.ActivityCompleted) -> None:
-        pending = self._asked.answered(event, PendingActivity)
-        self._asked.compare(event, pending)
+        asked = self._asked
+        pending = asked.answered(event, PendingActivity)
+        asked.compare(event, pending)
         compensation = pending.activity.compensation
         if event.compensation != (compensation and compensation.activity.name):
-            raise self._asked.mismatch(event, f"its compensation is now {compensation and compensation.activity.place}")
+            raise asked.mismatch(event, f"its compensation is now {compensation and compensation.activity.place}")
         if compensation is not None:
             self._undoable.append(Undoable(pending.activity, compensation, pending.arguments, event.result))
         if not pending.dropped:
