@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterable
 
 from romancy.calls import WorkflowDefinition
@@ -26,6 +27,7 @@ class Registry:
         self._known: dict[str, WorkflowDefinition] = {}
         self._narrowed = only is not None
         self._read = 0
+        self._reading = threading.RLock()
         for each in only or ():
             if not isinstance(each, Workflow):
                 raise DefinitionError(f"workflows=[…]: {each!r} is no workflow: write @workflow above the function")
@@ -50,22 +52,28 @@ class Registry:
         """Prefer this definition for its name: it is the one that was called here."""
         self._catch_up()
         if not self._narrowed:
-            self._known[definition.name] = definition
+            with self._reading:
+                self._known[definition.name] = definition
 
     def _catch_up(self) -> None:
         if self._narrowed or self._read == len(definitions):
             return
-        fresh, self._read = definitions[self._read :], len(definitions)
-        for each in fresh:
-            known = self._known.get(each.name)
-            if known is not None and _are_two(known, each):
-                _LOG.warning(
-                    "two workflows are named %r: %s and %s; the later one is used: give one of them @workflow(name=…)",
-                    each.name,
-                    known.place,
-                    each.place,
-                )
-            self._known[each.name] = each
+        with self._reading:
+            end = len(definitions)
+            for each in definitions[self._read : end]:
+                self._add(each)
+            self._read = end  # last: until then, another thread waits for what it does not find
+
+    def _add(self, definition: WorkflowDefinition) -> None:
+        known = self._known.get(definition.name)
+        if known is not None and _are_two(known, definition):
+            _LOG.warning(
+                "two workflows are named %r: %s and %s; the later one is used: give one of them @workflow(name=…)",
+                definition.name,
+                known.place,
+                definition.place,
+            )
+        self._known[definition.name] = definition
 
 
 def _are_two(one: WorkflowDefinition, other: WorkflowDefinition) -> bool:

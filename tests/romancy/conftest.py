@@ -79,7 +79,7 @@ class Stage:
             app.close()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def own_workflows(request: pytest.FixtureRequest) -> Iterator[None]:
     """Tests may name their workflows alike: each knows those of its module and those that it defines itself."""
     everything = definitions[:]

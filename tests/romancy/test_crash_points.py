@@ -35,8 +35,6 @@ from romancy.errors import (
 from romancy.testing import BrokenPromise, EndlessError, Sandbox, crash_points, crashes, lives, run_with_crashes
 from romancy.testing.strategies import completion_orders, crash_schedules
 
-pytestmark = pytest.mark.usefixtures("own_workflows")
-
 
 class Declined(Exception):
     """No."""

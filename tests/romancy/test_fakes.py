@@ -11,8 +11,6 @@ from romancy.activity import definitions
 from romancy.errors import ActivityError, DefinitionError, InstanceFailedError
 from romancy.testing import Sandbox, crash_points
 
-pytestmark = pytest.mark.usefixtures("own_workflows")
-
 
 @pytest.fixture(autouse=True)
 def own_activities(monkeypatch):

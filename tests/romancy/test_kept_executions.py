@@ -4,8 +4,6 @@ import pytest
 
 from romancy import Context, RetryPolicy, activity, activity_context, sleep, workflow
 
-pytestmark = pytest.mark.usefixtures("own_workflows")
-
 noted: list[str] = []
 
 

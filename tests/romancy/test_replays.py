@@ -21,8 +21,6 @@ VERSIONS = sorted(
     key=lambda each: list(map(int, each.name.split("."))),
 )
 
-pytestmark = pytest.mark.usefixtures("own_workflows")
-
 
 @activity
 def price(item: str) -> int:

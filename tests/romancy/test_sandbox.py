@@ -31,8 +31,6 @@ from romancy.errors import (
 )
 from romancy.testing import EndlessError, Sandbox, VirtualClock
 
-pytestmark = pytest.mark.usefixtures("own_workflows")
-
 STEADY = RetryPolicy(max_attempts=5, initial_delay=10, backoff=2, max_delay=1000, max_duration=10_000, jitter=False)
 
 
