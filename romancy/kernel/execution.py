@@ -133,9 +133,12 @@ class Execution:
         pending = asked.answered(event, PendingActivity)
         asked.compare(event, pending)
         compensation = pending.activity.compensation
-        if event.compensation != (compensation and compensation.activity.name):
-            raise asked.mismatch(event, f"its compensation is now {compensation and compensation.activity.place}")
-        if compensation is not None:
+        # One that the activity got later undoes nothing that ran before it had one.
+        if event.compensation is not None:
+            if compensation is None or event.compensation != compensation.activity.name:
+                names = "no compensation" if compensation is None else compensation.activity.place
+                what = f"it was to be undone by {event.compensation!r} then, and the code names {names}: keep that one"
+                raise asked.mismatch(event, what)
             self._undoable.append(Undoable(pending.activity, compensation, pending.arguments, event.result))
         if not pending.dropped:
             self._branches.settle(pending.sink, pending.codec.decode_result(event.result), None)

@@ -385,3 +385,54 @@ def test_without_the_guard_a_workflow_may_do_so(stage, tmp_path):
     handle = app.start(reads())
     app.run_until_idle()
     assert handle.result(0) == ""
+
+
+def trip_that_fails(**options):
+    @activity(**options)
+    def seat(n: int) -> int:
+        log.append(f"seat {n}")
+        return n
+
+    @workflow(name="trip")
+    def trip(ctx: Context):
+        yield seat(1)
+        yield sleep(10)
+        raise ValueError("too late")
+
+    return trip
+
+
+def undo_seat(n: int) -> None:
+    log.append(f"undo seat {n}")
+
+
+@pytest.mark.parametrize(
+    ("now", "names"), [(None, "names no compensation: keep that one"), (undo_book, r"names undo_book\(\) .*: keep")]
+)
+def test_a_compensation_that_is_gone_or_another_one_parks_the_instance(stage, now, names):
+    before = trip_that_fails(compensate=undo_seat)
+    app = stage.open(workflows=[before])
+    app.start(before(), id="t")
+    app.run_until_idle()
+    stage.kill(app)
+    stage.clock.advance(10)
+
+    app = stage.open(workflows=[trip_that_fails(compensate=now)])
+    app.run_until_idle()
+    with pytest.raises(InstanceStuckError, match=f"was to be undone by 'undo_seat' then, and the code {names}"):
+        app.get("t").result(0)
+    assert log == ["seat 1"]
+
+
+def test_a_compensation_that_an_activity_got_later_undoes_nothing_that_ran_before(stage):
+    before = trip_that_fails()
+    app = stage.open(workflows=[before])
+    app.start(before(), id="t")
+    app.run_until_idle()
+    stage.kill(app)
+    stage.clock.advance(10)
+
+    app = stage.open(workflows=[trip_that_fails(compensate=undo_seat)])
+    app.run_until_idle()
+    assert app.get("t").status == "failed"
+    assert log == ["seat 1"]
