@@ -51,7 +51,7 @@ class Registry:
     def learn(self, definition: WorkflowDefinition) -> None:
         """Prefer this definition for its name: it is the one that was called here."""
         self._catch_up()
-        if not self._narrowed:
+        if not self._narrowed and self._known.get(definition.name) is not definition:
             with self._reading:
                 self._known[definition.name] = definition
 

@@ -94,6 +94,8 @@ class Intake:
         starts = [(resident, pending) for resident, pending in starts if self._is_wanted(turn, resident, pending)]
         if not starts:
             return False
+        for _, pending in starts:
+            self._registry.learn(pending.workflow)
         new = [self._child(resident, pending, turn.now) for resident, pending in starts]
         known = all(self._registry.find(each.workflow) is not None for each in new)
         owner = self.token if known and len(new) <= room else None

@@ -419,3 +419,25 @@ def test_a_parent_that_ended_leaves_nothing_in_any_inbox(stage, app):
 def test_an_unknown_child_id_is_an_unknown_instance(app):
     with pytest.raises(UnknownInstanceError, match="there is no instance 'p/1'"):
         app.get("p/1")
+
+
+def test_a_child_is_of_the_workflow_that_was_called_though_another_has_its_name(app):
+    @workflow(name="twin")
+    def first(ctx: Context):
+        yield sleep(0)
+        return "first"
+
+    @workflow(name="twin")
+    def second(ctx: Context):
+        yield sleep(0)
+        return "second"
+
+    @workflow
+    def parent(ctx: Context):
+        started = yield start(first())
+        return (yield first()), started
+
+    handle = app.start(parent())
+    app.run_until_idle()
+    result, started = handle.result(0)
+    assert (result, app.get(started).result(0)) == ("first", "first")
