@@ -189,7 +189,7 @@ class CallCodec:
             path = "args"
             return self._spread(decoded)
         except Exception as error:
-            raise _failure(path, error) from None
+            raise self._failure(path, error) from None
 
     def _check_names(self, data: dict[str, Any]) -> None:
         for name in data:
@@ -245,7 +245,7 @@ class CallCodec:
         try:
             return self._decode_result(load(text))
         except Exception as error:
-            raise _failure("result", error) from None
+            raise self._failure("result", error) from None
 
     def _refuse_argument(self, name: str, value: Any, error: Exception) -> NoReturn:
         if isinstance(error, Unfit) and not error.path and name and self._by_name[name].shape.anything:
@@ -255,7 +255,7 @@ class CallCodec:
                     f"{self._told} was given {shown(error.value)} for {name!r}, which {self._says_nothing(name)}: "
                     f"write `{name}: {wanted}`"
                 ) from None
-        raise _failure(f"args.{name}" if name else "args", error, value) from None
+        raise self._failure(f"args.{name}" if name else "args", error, value) from None
 
     def _refuse_result(self, value: Any, error: Exception) -> NoReturn:
         if isinstance(error, Unfit) and not error.path and self._result.anything:
@@ -265,7 +265,12 @@ class CallCodec:
                     f"{self._told} returned {shown(error.value)} but {self._says_nothing('return')}: "
                     f"write `{self._arrow(wanted)}`"
                 ) from None
-        raise _failure("result", error, value) from None
+        raise self._failure("result", error, value) from None
+
+    def _failure(self, path: str, error: Exception, value: Any = None) -> SerializationError:
+        unfit = _unfit(error, value)
+        whose = "" if self._told in unfit.reason else f", in {self._told}"
+        return SerializationError(path + unfit.path, unfit.reason + whose)
 
     def _says_nothing(self, name: str) -> str:
         if name in self._fn.__annotations__:
@@ -312,14 +317,13 @@ def _each_at(convert: Callable[[Any], Any], pairs: Any, make: type) -> Any:
     return list(done.values()) if make is list else done
 
 
-def _failure(path: str, error: Exception, value: Any = None) -> SerializationError:
+def _unfit(error: Exception, value: Any) -> Unfit:
+    """What an error that the carrying of a value raised says of it."""
     if isinstance(error, RecursionError):
         try:
             for _ in walk(value, _inside):
                 pass
-            return SerializationError(path, "is nested too deep for Python's limit of recursion")
+            return Unfit("is nested too deep for Python's limit of recursion")
         except Unfit as unfit:
             error = unfit
-    if isinstance(error, Unfit):
-        return SerializationError(path + error.path, error.reason)
-    return SerializationError(path, f"cannot be carried: {type(error).__name__}: {error}")
+    return error if isinstance(error, Unfit) else Unfit(f"cannot be carried: {type(error).__name__}: {error}")

@@ -540,6 +540,18 @@ def test_an_annotation_that_cannot_be_carried_is_a_definition_error(annotation: 
 # --- older texts ---
 
 
+def test_what_cannot_be_carried_is_told_with_whose_it_is() -> None:
+    def price(n: int) -> int:
+        return n
+
+    codec = activity_codec(activity(price).definition)
+    place = rf"in activity price\(\) \(.*test_codec.py:{price.__code__.co_firstlineno}\)$"
+    with pytest.raises(SerializationError, match=rf"^args.n: is 'x' where int is declared, {place}"):
+        codec.encode_arguments(("x",), {})
+    with pytest.raises(SerializationError, match=rf"^result: is 'x' where int is declared, {place}"):
+        codec.encode_result("x")
+
+
 def test_fields_with_defaults_may_be_added_and_recorded_ones_must_stay() -> None:
     codec = codec_of(Item)
     assert codec.decode_result('{"name":"a"}') == Item("a")
