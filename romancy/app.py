@@ -349,9 +349,12 @@ class Romancy:
             calls: what calling workflows returned.
 
         Raises:
+            DefinitionError: one of them is no call of a workflow, or of one that nobody could run.
             InstanceExistsError: an id belongs to another call; the others are started nevertheless.
             SerializationError: an argument cannot be carried; then none is started.
         """
+        if isinstance(calls, CallWorkflow):  # which is an iterable as well, for `yield from`
+            raise DefinitionError(f"start_many([…]) takes several calls: write start({calls.workflow.name}(…))")
         wanted = [(call, self._new(call)) for call in map(checked, calls)]
         for (_, new), stored in zip(wanted, self._create([new for _, new in wanted]), strict=True):
             refuse_other(stored.instance, new)
@@ -411,7 +414,13 @@ class Romancy:
 
     def _new(self, call: CallWorkflow[Any]) -> NewInstance:
         self._opened()
-        self._registry.learn(call.workflow)
+        definition = call.workflow
+        self._registry.learn(definition)
+        if self.database == ":memory:" and self._registry.find(definition.name) is None:
+            raise DefinitionError(
+                f"workflow {definition.place} is not among workflows=[…] of this app, and nobody else can run it: the "
+                "database is in memory"
+            )
         return drawn(call, self._chance, self._clock())
 
     def _create(self, new: Sequence[NewInstance]) -> list[Created]:

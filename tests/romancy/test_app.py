@@ -356,6 +356,18 @@ def test_two_workflows_of_one_name_are_refused_where_they_are_listed():
         Romancy(":memory:", workflows=[doubled, same])
 
 
+def test_what_nobody_could_run_is_not_started():
+    with Romancy(":memory:", workflows=[doubled]) as app:
+        with pytest.raises(DefinitionError, match=r"other\(\) .* is not among workflows="):
+            app.run(other(1), timeout=20)
+        assert app.instances() == []
+
+
+def test_one_call_is_not_taken_for_several(app):
+    with pytest.raises(DefinitionError, match=r"write start\(doubled"):
+        app.start_many(doubled(1))
+
+
 def test_no_more_activities_run_at_once_than_allowed(tmp_path):
     busy, most, lock, gate = 0, 0, threading.Lock(), threading.Event()
 
