@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +14,11 @@ from romancy.testing.cuts import Boundary
 from romancy.testing.effects import Effects
 
 T = TypeVar("T")
+
+NO_TABLE = "no such table"
+REPEATED = "to repeat it alone: crash_points(…"
+TABLES = "each run of a crash point has a database of its own: make tables in it with prepare=lambda app: app.sql(…)"
+"""What to do where SQL found no table."""
 
 
 @attrs.define(kw_only=True, repr=False, eq=False)
@@ -38,6 +43,7 @@ class Crash(Generic[T]):
     at: str
     _outcome: T | BaseException
     _database: Path
+    _beside: Mapping[str, tuple[Sequence[Event], Sequence[Event]]] = attrs.field(factory=dict)
 
     @property
     def result(self) -> T:
@@ -56,30 +62,42 @@ class Crash(Generic[T]):
         connection = sqlite3.connect(self._database)
         try:
             return connection.execute(query, parameters).fetchall()
+        except sqlite3.OperationalError as problem:
+            if NO_TABLE in str(problem):
+                problem.add_note(TABLES)
+            raise
         finally:
             connection.close()
 
     def __repr__(self) -> str:
-        return f"<crash at={self.at!r}: {self._where()}>"
+        return f"<crash at={self.at!r}: {self._where(', then ')}>"
 
     def __str__(self) -> str:
-        outcome = self._outcome if isinstance(self._outcome, BaseException) else repr(self._outcome)
         return "\n".join(
             [
                 self._where(),
-                f"it ended {self.status}: {outcome}",
+                f"it ended {self.status}: {self._told_outcome()}",
                 f"bodies that ran: {', '.join(f'{name} {count}' for name, count in self.effects.items()) or 'none'}",
                 *(f"  {count} times: {effect}" for effect, count in self.effects.duplicates.items()),
-                "recorded when the crash came:",
-                *lines_of(self.recorded),
-                "recorded after it:",
-                *lines_of(self.history[len(self.recorded) :]),
-                f"to repeat it alone: crash_points(…, at={self.at!r})",
+                *_halves("", self.recorded, self.history),
+                *(line for name, halves in self._beside.items() for line in _halves(f" of {name}", *halves)),
+                *([f"{REPEATED}, at={self.at!r})"] if self.at else []),
             ]
         )
 
-    def _where(self) -> str:
-        return "\n".join(map(str, self.boundaries)) or "no crash"
+    def _told_outcome(self) -> str:
+        if isinstance(self._outcome, BaseException):
+            hints = [TABLES] if TABLES in getattr(self._outcome, "__notes__", ()) else []
+            return "\n".join([str(self._outcome), *hints])
+        return repr(self._outcome)
+
+    def _where(self, between: str = "\n") -> str:
+        return between.join(map(str, self.boundaries)) or "no crash"
+
+
+def _halves(whose: str, before: Sequence[Event], all: Sequence[Event]) -> list[str]:
+    after = all[len(before) :]
+    return [f"recorded{whose} when the crash came:", *lines_of(before), f"recorded{whose} after it:", *lines_of(after)]
 
 
 def lines_of(events: Sequence[Event]) -> list[str]:

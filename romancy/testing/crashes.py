@@ -7,16 +7,19 @@ run of its own, from an empty file to the boundary and on, so that fakes which k
 from __future__ import annotations
 
 import random
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from romancy.calls import CallWorkflow
 from romancy.errors import DefinitionError
-from romancy.testing.crash import Crash, lines_of
+from romancy.history import Event
+from romancy.testing.crash import NO_TABLE, REPEATED, TABLES, Crash, lines_of
 from romancy.testing.cuts import copy
 from romancy.testing.effects import Effects
 from romancy.testing.fakes import Fakes, fakes_in_force
@@ -25,6 +28,9 @@ from romancy.testing.sandbox import EndlessError, Sandbox
 from romancy.testing.trials import BrokenPromise, Ending, Trial
 
 T = TypeVar("T")
+
+__tracebackhide__ = True
+"""A refusal is shown by pytest at the line of the test."""
 
 Prepare = Callable[[Sandbox], object]
 """What makes the world anew before each run: tables, and fakes that keep something."""
@@ -40,6 +46,7 @@ def crash_points(
     orders: int = 24,
     at: str | None = None,
     prepare: Prepare | None = None,
+    patience: int = 10_000,
 ) -> Iterator[Crash[T]]:
     """Run an instance again and again, each time killed at another boundary and brought back, until all had their turn.
 
@@ -53,9 +60,11 @@ def crash_points(
         depth: how many crashes at most: with 2, each recovery is killed at each of its boundaries as well.
         orders: how many orders at most of what is in flight at the same time (the activities of a `gather`, a timer
             beside them) are tried; `crash_points` begins with that in which they were called, and varies it from there.
+            Where there are more, a warning says so at the end.
         at: try one crash alone: the `at` of a `Crash`.
         prepare: called before each run with an app on its database, and never killed: it may make tables with
             `app.sql(…)`, and give `app.replace(…)` fakes that keep something and begin anew with each run.
+        patience: how many things may happen between one crash and the next before `EndlessError`.
 
     Yields:
         How the instance ended; each is judged by the test, and by what Romancy promises.
@@ -65,8 +74,8 @@ def crash_points(
         EndlessError: the instance goes on and on.
         DefinitionError: `call` is no call of a workflow, `at` is none of a crash of it, or a number is too small.
     """
-    _refuse_too_small("crash_points", depth=depth, orders=orders)
-    trials = _Trials("crash_points", call, prepare)
+    _refuse_too_small("crash_points", depth=depth, orders=orders, patience=patience)
+    trials = _Trials("crash_points", call, prepare, patience)
     return trials.every(depth, orders) if at is None else trials.one(*_parsed(at))
 
 
@@ -76,6 +85,7 @@ def run_with_crashes(
     order: Sequence[int] = (),
     *,
     prepare: Prepare | None = None,
+    patience: int = 10_000,
 ) -> Crash[T]:
     """Run one instance, killed at the crash points of a schedule.
 
@@ -85,24 +95,27 @@ def run_with_crashes(
             itself, and is the last.
         order: what comes first where several things are in flight: a number from 0 for each such choice, where one
             that is too high means the last.
-        prepare: as in `crash_points`.
+        prepare: as in `crash_points`; `patience` likewise.
 
     Raises:
         BrokenPromise: as `crash_points` does; `EndlessError` and `DefinitionError` likewise.
     """
     _refuse_numbers("run_with_crashes", schedule, order)
-    return _Trials("run_with_crashes", call, prepare).tried(tuple(schedule), tuple(order))[0]
+    _refuse_too_small("run_with_crashes", patience=patience)
+    return _Trials("run_with_crashes", call, prepare, patience).tried(tuple(schedule), tuple(order))[0]
 
 
 class _Trials(Generic[T]):
     """Trials of one call, each from the same file on."""
 
-    def __init__(self, verb: str, call: CallWorkflow[T], prepare: Prepare | None) -> None:
+    def __init__(self, verb: str, call: CallWorkflow[T], prepare: Prepare | None, patience: int) -> None:
         if not isinstance(call, CallWorkflow):
             raise DefinitionError(f"{verb}({call!r}): give the call of a workflow, as in {verb}(order('o-1'))")
         self._call = call
         self._fakes = fakes_in_force()
         self._prepare = prepare
+        self._patience = patience
+        self._remedy = f"{verb} is for workflows that end; one that takes more is tried with {verb}(…, patience=…)"
         files = ExitStack()
         self._empty = files.enter_context(workplace()) / "empty.db"
         weakref.finalize(self, files.close)
@@ -121,9 +134,16 @@ class _Trials(Generic[T]):
             order = waiting.popleft()
             tried += 1
             trial = self.tried((), order)[1]
-            waiting += _other_orders(order, trial.life.choices.taken)
+            room = orders + 1 - tried - len(waiting)  # one more than are tried tells that there are more
+            waiting += islice(_other_orders(order, trial.life.choices.taken), max(0, room))
             yield from self._crashes(order, trial, (), depth)
         latest.clear()
+        if waiting:
+            warnings.warn(
+                f"crash_points tried {tried} of the orders in which what is in flight at the same time can complete, "
+                f"and left others: orders=… tries more",
+                stacklevel=2,
+            )
 
     def _crashes(
         self, order: tuple[int, ...], trial: Trial[T], schedule: tuple[int, ...], depth: int
@@ -143,7 +163,7 @@ class _Trials(Generic[T]):
             copy(self._empty, folder / "0.db")
             if self._prepare is not None:
                 _make(folder / "0.db", fakes, self._prepare)
-            trial = Trial(self._call, folder, order, fakes)
+            trial = Trial(self._call, folder, order, fakes, patience=self._patience, remedy=self._remedy)
             crash = _crash(trial, trial.run(schedule), order)
         except BaseException as problem:
             files.close()
@@ -170,7 +190,7 @@ def _tell(problem: BaseException, trial: Trial[Any], at: str) -> None:
         problem.add_note(str(death.boundary))
         for (id, run), events in death.recorded.items():
             problem.add_note("\n".join([f"recorded of {id!r} (run {run}) when that crash came:", *lines_of(events)]))
-    problem.add_note(f"to repeat it alone: crash_points(…, at={at!r})")
+    problem.add_note(f"{REPEATED}, at={at!r})" if at else "no crash had come before")
 
 
 def _shared(order: tuple[int, ...], trial: Trial[Any]) -> int:
@@ -188,6 +208,8 @@ def _other_orders(order: tuple[int, ...], taken: Sequence[tuple[int, int]]) -> I
 
 def _crash(trial: Trial[T], ending: Ending[T], order: Sequence[int]) -> Crash[T]:
     recorded = trial.deaths[-1].recorded.get((ending.id, ending.run), []) if trial.deaths else ending.history
+    if isinstance(ending.outcome, BaseException) and NO_TABLE in str(ending.outcome):
+        ending.outcome.add_note(TABLES)
     return Crash(
         boundaries=tuple(death.boundary for death in trial.deaths),
         status=ending.status,
@@ -197,7 +219,20 @@ def _crash(trial: Trial[T], ending: Ending[T], order: Sequence[int]) -> Crash[T]
         at=_named([death.boundary.number for death in trial.deaths], order),
         outcome=ending.outcome,
         database=trial.life.database,
+        beside=_beside(trial, ending),
     )
+
+
+def _beside(trial: Trial[Any], ending: Ending[Any]) -> dict[str, tuple[Sequence[Event], Sequence[Event]]]:
+    """The records of the instance whose activity was the last before the crash, where it is another one."""
+    death = trial.deaths[-1] if trial.deaths else None
+    if death is None or death.bodies == 0:
+        return {}
+    last = trial.log[death.bodies - 1]
+    if last.instance_id == ending.id:
+        return {}
+    place = last.instance_id, last.run
+    return {repr(last.instance_id): (death.recorded.get(place, []), ending.histories.get(place, []))}
 
 
 def _named(schedule: Sequence[int], order: Sequence[int]) -> str:

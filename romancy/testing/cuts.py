@@ -26,14 +26,21 @@ class Boundary:
             the same effects behind share one.
         place: between what it stands.
         after: what the last activity did before it.
+        recorded: what the last commit that recorded something recorded.
     """
 
     number: int
     place: str
     after: str = ""
+    recorded: str = ""
 
     def __str__(self) -> str:
-        return f"crash point {self.number}: {self.place}" + (f"; last activity: {self.after}" if self.after else "")
+        told = f"crash point {self.number}: {self.place}"
+        if self.after:
+            told += f"; last activity: {self.after}"
+        if self.recorded and self.recorded not in self.place:
+            told += f"; last recorded: {self.recorded}"
+        return told
 
 
 class Cuts:
@@ -61,6 +68,7 @@ class Cuts:
         self._changes = 0
         self._seen = -1
         self._after = ""
+        self._recorded = ""
 
     def changed(self) -> None:
         """The file or the world outside is not what it was."""
@@ -71,6 +79,11 @@ class Cuts:
         self._after = what
         self.changed()
         self("before anything is recorded")
+
+    def committed(self, recorded: str) -> None:
+        """A transaction is on the disk, and with it what it recorded, if anything."""
+        self.changed()
+        self._recorded = recorded or self._recorded
 
     def __call__(self, place: str) -> None:
         """A boundary.
@@ -86,8 +99,8 @@ class Cuts:
         self.passed += 1
         if self._changes != self._seen:
             self._seen = self._changes
-            self.states.append(Boundary(len(self.states) + 1, place, self._after))
-        boundary = Boundary(len(self.states), place, self._after)
+            self.states.append(Boundary(len(self.states) + 1, place, self._after, self._recorded))
+        boundary = Boundary(len(self.states), place, self._after, self._recorded)
         self._reached(boundary)
         if boundary.number == self._dies_at:
             self.die()
@@ -108,11 +121,19 @@ class Watched(sqlite3.Connection):
     cuts: Cuts
     transaction = "the opening"
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._events: list[tuple[Any, ...]] = []
+        self._changes_before = 0
+
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         return self._between(sql, super().execute, sql, parameters)
 
     def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
-        return self._between(sql, super().executemany, sql, parameters)
+        rows = list(parameters)
+        if sql.startswith("insert into history"):
+            self._events += rows
+        return self._between(sql, super().executemany, sql, rows)
 
     def executescript(self, sql: str, /) -> sqlite3.Cursor:
         return self._between(sql, super().executescript, sql)
@@ -131,11 +152,32 @@ class Watched(sqlite3.Connection):
         self.cuts(f"before {told}")
         result = run(*args)
         if verb == "commit" or not self.in_transaction:
-            self.cuts.changed()
+            recorded, unchanged = self._recorded(verb), self._unchanged(verb)
+            told += f" that recorded {recorded}" if recorded else unchanged
+            self.cuts.committed(recorded)
         self.cuts(f"after {told}")
         return result
 
+    def _unchanged(self, verb: str) -> str:
+        before, self._changes_before = self._changes_before, self.total_changes
+        return " that changed nothing" if verb == "commit" and before == self.total_changes else ""
 
+    def _recorded(self, verb: str) -> str:
+        """The events of the transaction that has ended, in few words."""
+        events, self._events = self._events, []
+        if verb == "rollback":
+            return ""
+        told = [self._event(*row[:6]) for row in events[:_SHOWN]]
+        return ", ".join(told) + (f" and {len(events) - _SHOWN} more" if len(events) > _SHOWN else "")
+
+    def _event(self, number: int, run: int, seq: int, kind: str, step: str | None, name: str | None) -> str:
+        (id,) = super().execute("select id from instance where number = ?", [number]).fetchone()
+        what = " ".join(each for each in (kind, step, name) if each)
+        return f"{what} of {id!r}" + (f" (run {run})" if run > 1 else "")
+
+
+_SHOWN = 3
+"""Events of a commit that are named."""
 _READS = ("select", "explain")
 _WRITING_PRAGMAS = ("checkpoint", "journal_mode", "user_version", "application_id")
 

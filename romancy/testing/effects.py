@@ -8,6 +8,9 @@ from typing import Any
 
 import attrs
 
+from romancy.activity import definitions
+from romancy.testing.fakes import told_unknown
+
 
 @attrs.frozen(kw_only=True)
 class Effect:
@@ -34,11 +37,14 @@ class Effect:
     kwargs: dict[str, Any] = attrs.field(factory=dict, eq=False, repr=False)
 
     def __str__(self) -> str:
-        return f"{self.name} (instance {self.instance_id!r}, step {self.step}, attempt {self.attempt})"
+        run = f", run {self.run}" if self.run > 1 else ""
+        return f"{self.name} (instance {self.instance_id!r}{run}, step {self.step}, attempt {self.attempt})"
 
 
 class Effects(Counter[str]):
-    """How often each activity's body ran, by the activity's name; what never ran counts 0.
+    """How often each activity's body ran, by the activity's name; one that never ran counts 0.
+
+    A name that no activity of this process has is a `KeyError`: what is asserted of it could not fail.
 
     Attributes:
         log: the runs, in the order in which they began.
@@ -51,7 +57,17 @@ class Effects(Counter[str]):
     def add(self, effect: Effect) -> None:
         """A body begins."""
         self.log.append(effect)
-        self[effect.name] += 1
+        self[effect.name] = self.get(effect.name, 0) + 1
+
+    def __missing__(self, name: str) -> int:
+        if name in definitions:
+            return 0
+        __tracebackhide__ = True
+        raise KeyError(told_unknown(name))
+
+    def __eq__(self, other: object) -> bool:
+        """As counters are equal: a name that only one of them has counts 0 in the other."""
+        return Counter(dict(self)) == (Counter(dict(other)) if isinstance(other, Counter) else other)
 
     @property
     def duplicates(self) -> dict[Effect, int]:

@@ -17,6 +17,8 @@ from romancy.history import Event
 from romancy.kernel import Blocked, Execution, Outcome, Raised, Recurred, Returned, replay
 from romancy.workflow import Context, Workflow
 
+__tracebackhide__ = True
+"""What does not replay, or is refused, is shown by pytest at the line of the test."""
 _KINDS = {each.kind: each for each in get_args(Event)}
 
 

@@ -16,7 +16,7 @@ from romancy.app import Romancy
 from romancy.calls import CallWorkflow
 from romancy.calls import seconds as length_of
 from romancy.handle import Handle
-from romancy.store.protocol import TERMINAL
+from romancy.store.protocol import TERMINAL, Instance
 from romancy.store.sqlite import Connect, connect
 from romancy.testing.clock import VirtualClock, total
 from romancy.testing.effects import Effects
@@ -65,7 +65,13 @@ class Sandbox(Romancy):
     Attributes:
         clock: its time.
         effects: how often the body of each activity ran, by name.
+        remedy: what `EndlessError` advises.
     """
+
+    remedy = (
+        "A workflow without an end is waited for with result(timeout=…) or advance(…); one that takes more, in "
+        "Sandbox(patience=…)"
+    )
 
     def __init__(
         self,
@@ -88,6 +94,7 @@ class Sandbox(Romancy):
         self._is_prompt = at_once
         self._patience = patience
         self._waited = 0
+        self._awaited = ""
         self._new_connection = connect
         self._connections: list[sqlite3.Connection] = []
         options = {"chance": random.Random(0), "worker_id": "sandbox", "verify": 1.0, **options}
@@ -139,6 +146,7 @@ class Sandbox(Romancy):
         Raises:
             DefinitionError: there is no such activity, or the fake does not take its arguments.
         """
+        __tracebackhide__ = True
         name, body = checked_fake(activity, fake)
         self.script.fakes[name] = body
 
@@ -263,6 +271,7 @@ class Sandbox(Romancy):
         return self.clock()
 
     def _ending(self, id: str) -> Ended | None:
+        self._awaited = id
         ended = super()._ending(id)
         if ended is not None:
             self._waited = 0
@@ -278,11 +287,27 @@ class Sandbox(Romancy):
             self._waited = 0
             self.let_pass(until)
         elif not self.let_pass():
+            found = self._obstacles(self._stored(self._awaited))
+            more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
             raise TimeoutError(
-                f"at {self._told_time()} of the virtual clock nothing more will happen by itself: the instance waits "
-                "for what no activity, timer or child of it brings about"
+                f"at {self._told_time()} of the virtual clock nothing more will happen by itself: "
+                f"{'; '.join(found[:3])}{more}"
             )
         return 0.0
+
+    def _obstacles(self, instance: Instance) -> list[str]:
+        """What an instance waits for, where time does not bring it: those below it that do not go on."""
+        if self._registry.find(instance.workflow) is None:
+            return [f"instance {instance.id!r} is of workflow {instance.workflow!r}, which this app does not know"]
+        found = []
+        for child in self._opened().children(instance.number, instance.run):
+            if child.status == "stuck":
+                found.append(
+                    f"instance {instance.id!r} waits for its child {child.id!r}, which is stuck: {child.error}"
+                )
+            else:
+                found += self._obstacles(child)
+        return found or [f"instance {instance.id!r} waits for what no activity, timer or child of it brings about"]
 
     def _endless(self, what: str) -> EndlessError:
         self._waited = 0
@@ -290,10 +315,7 @@ class Sandbox(Romancy):
         alive = [each for each in stored if each.status not in (*TERMINAL, "stuck")]
         alive.sort(key=lambda each: each.changed, reverse=True)
         told = ", ".join(f"{each.workflow} {each.id!r} (run {each.run})" for each in alive[:3])
-        return EndlessError(
-            f"{what}, at {self._told_time()} of the virtual clock: {told}. A workflow without an end is waited for "
-            "with result(timeout=…) or advance(…); one that takes more, in Sandbox(patience=…)"
-        )
+        return EndlessError(f"{what}, at {self._told_time()} of the virtual clock: {told}. {self.remedy}")
 
     def _told_time(self) -> str:
         return f"{self.clock.now():%Y-%m-%d %H:%M:%S}"

@@ -11,7 +11,7 @@ import attrs
 from romancy.testing.coroutines import Coroutines
 from romancy.testing.cuts import Killed
 from romancy.testing.effects import Effect, Effects
-from romancy.testing.fakes import Fakes
+from romancy.testing.fakes import Fakes, fitted
 from romancy.worker.activities import Attempt, Flight, Inline, Run, fly, fly_async
 
 
@@ -91,7 +91,8 @@ class Stepwise(Inline):
 
     def _fly(self, flight: Flight) -> Attempt:
         definition = flight.pending.activity
-        body = self._script.fakes.get(definition.name, definition.fn)
+        fake = self._script.fakes.get(definition.name)
+        body = definition.fn if fake is None else fitted(definition, fake)
         noted = self._noted(flight, body)
         if inspect.iscoroutinefunction(body):
             return self._coroutines.run(lambda: fly_async(flight, self._attempt, noted))

@@ -59,6 +59,8 @@ class Trial(Generic[T]):
         folder: where the files of its lives go.
         order: what comes first where there is a choice, in the first life.
         fakes: what replaces activities.
+        patience: of each life.
+        remedy: what `EndlessError` advises.
 
     Attributes:
         deaths: the crashes that came about.
@@ -66,7 +68,9 @@ class Trial(Generic[T]):
         life: the last one.
     """
 
-    def __init__(self, call: CallWorkflow[T], folder: Path, order: Sequence[int], fakes: Fakes) -> None:
+    def __init__(
+        self, call: CallWorkflow[T], folder: Path, order: Sequence[int], fakes: Fakes, *, patience: int, remedy: str
+    ) -> None:
         self.deaths: list[Death] = []
         self.log: list[Effect] = []
         self.life: Life
@@ -75,6 +79,8 @@ class Trial(Generic[T]):
         self._folder = folder
         self._order = order
         self._fakes = fakes
+        self._patience = patience
+        self._remedy = remedy
         self._clock = VirtualClock()
         self._is_started = False
 
@@ -99,7 +105,7 @@ class Trial(Generic[T]):
         raise AssertionError("the last life has no death")
 
     def _next_life(self, number: int, dies_at: int | None) -> Life:
-        return Life(
+        life = Life(
             self._file(number),
             clock=self._clock,
             dies_at=dies_at,
@@ -107,8 +113,10 @@ class Trial(Generic[T]):
             seed=number,
             fakes=self._fakes,
             verify=1.0,
-            patience=1_000,
+            patience=self._patience,
         )
+        life.app.remedy = self._remedy
+        return life
 
     def _file(self, number: int) -> Path:
         return self._folder / f"{number}.db"

@@ -1,9 +1,11 @@
 """Every crash point has its turn, in every order; what came of each is told, and a broken promise is found."""
 
 import random
+import re
 import shutil
 import sqlite3
 import time
+import warnings
 from collections import Counter
 from contextlib import contextmanager
 
@@ -158,6 +160,42 @@ def slowly(ctx: Context) -> Flow[str]:
 
 
 @workflow
+def many(ctx: Context, number: int) -> Flow[int]:
+    for each in range(number):
+        yield do(each)
+    return number
+
+
+@workflow
+def wide(ctx: Context, number: int) -> Flow[int]:
+    yield gather(*[do(each) for each in range(number)])
+    return number
+
+
+@workflow
+def waits_twice(ctx: Context) -> Flow[None]:
+    yield one()
+    yield gather(sleep(1), sleep(2))
+    yield sleep(3)
+
+
+@workflow
+def wakes_at_once(ctx: Context) -> Flow[None]:
+    yield gather(*[sleep(1) for _ in range(4)])
+
+
+@workflow
+def works_after_a_child(ctx: Context) -> Flow[str]:
+    yield do(1)
+    return (yield from one())
+
+
+@workflow
+def parent_of_chance(ctx: Context) -> Flow[int]:
+    return (yield from by_the_clock().options(id="thekid"))
+
+
+@workflow
 def does_beside_a_failure(ctx: Context) -> Flow[None]:
     yield gather(decline(), do(1))
 
@@ -165,6 +203,9 @@ def does_beside_a_failure(ctx: Context) -> Flow[None]:
 def compensations(crash) -> list[str]:
     steps = dict.fromkeys(each.step for each in crash.history if getattr(each, "name", "") == "undo")
     return [args[0] for step in steps for args in [steps_of(crash)[step]]]
+
+
+LEAVES_ORDERS = pytest.mark.filterwarnings("ignore:crash_points tried")
 
 
 def steps_of(crash) -> dict[str, tuple]:
@@ -196,6 +237,7 @@ def test_a_crash_before_the_start_was_stored_leaves_nothing_and_the_start_is_rep
     assert (crash.recorded, crash.result, crash.effects) == ([], "done 1", {"do": 1})
 
 
+@LEAVES_ORDERS
 def test_a_gather_of_three_completes_in_all_six_orders():
     orders = Counter(
         tuple(each.step for each in crash.history if each.kind == "activity_completed")
@@ -205,9 +247,24 @@ def test_a_gather_of_three_completes_in_all_six_orders():
     assert all(crash.result == ["done 1", "done 2", "done 3"] for crash in crash_points(sides(), orders=2))
 
 
+@LEAVES_ORDERS
 def test_fewer_orders_are_tried_where_fewer_are_wanted():
     one_order, two_orders = ([crash.at for crash in crash_points(first_of(), orders=orders)] for orders in (1, 2))
     assert one_order == two_orders[: len(one_order)] and len(one_order) < len(two_orders)
+
+
+def test_orders_that_are_left_out_are_told_once_at_the_line_of_the_loop():
+    with pytest.warns(UserWarning, match=r"tried 24 of the orders.*left others: orders=… tries more") as told:
+        looked_at = {crash.at.partition("/")[2] for crash in crash_points(wide(5))}
+    assert len(looked_at) == 24
+    assert [each.filename for each in told] == [__file__]
+
+
+def test_no_order_is_said_to_be_left_where_all_were_tried_or_one_crash_was():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len({crash.at.partition("/")[2] for crash in crash_points(wide(3), orders=6)}) == 6
+        assert [crash.at for crash in crash_points(wide(5), at="3")] == ["3"]
 
 
 def test_a_race_ends_both_ways():
@@ -222,6 +279,56 @@ def test_each_recovery_is_killed_too_with_a_depth_of_two():
     assert all(crash.effects["fire"] <= 1 for crash in twice)
 
 
+def test_a_boundary_says_what_the_commit_recorded():
+    told = [str(crash.boundaries[0]).partition(": ")[2] for crash in crash_points(waits_twice())]
+    for step in ("2.1", "2.2", "3"):
+        assert any(
+            each.startswith(f"after commit of a turn that recorded timer_fired {step} of 'crashed'") for each in told
+        )
+    assert any(
+        "recorded activity_completed 1 do of 'crashed/1', workflow_completed of 'crashed/1'" in each for each in told
+    )
+    assert any(
+        re.match("after commit of 'claim';.*; last recorded: timer_fired 2.1 of 'crashed'$", each) for each in told
+    )
+    alike = [each for each, count in Counter(told).items() if count > 1]
+    assert all("that changed nothing" in each for each in alike)
+
+
+def test_a_boundary_names_the_run_and_no_more_than_three_events():
+    told = "\n".join(str(crash.boundaries[0]) for crash in crash_points(rounds(1)))
+    assert ", workflow_recurred of 'crashed', workflow_started of 'crashed' (run 2); last activity: do (" in told
+    assert (
+        "recorded activity_completed 1 do of 'crashed' (run 2)" in told
+        and "'crashed', run 2, step 1, attempt 1" in told
+    )
+    told = "\n".join(str(crash.boundaries[0]) for crash in crash_points(wakes_at_once()))
+    assert (
+        "recorded timer_fired 1.1 of 'crashed', timer_fired 1.2 of 'crashed', timer_fired 1.3 of 'crashed' and 2 more"
+        in told
+    )
+
+
+def test_the_record_of_the_child_whose_activity_was_the_last_is_told_too():
+    crashes = list(crash_points(works_after_a_child()))
+    in_child = next(
+        crash for crash in crashes if "'crashed/2', step 1, attempt 1) returned" in crash.boundaries[0].__str__()
+    )
+    assert (
+        "recorded of 'crashed/2' when the crash came:\n  workflow_started\nrecorded of 'crashed/2' after it:\n"
+        in str(in_child)
+    )
+    assert str(in_child).count("  activity_completed 1 do\n") == 2
+    assert "recorded of" not in str(crashes[0])
+
+
+def test_a_crash_shows_its_name_and_repeats_nothing_where_there_is_none():
+    crash = run_with_crashes(fires(), [4, 3])
+    assert repr(crash).startswith("<crash at='4.3': crash point 4") and "\n" not in repr(crash)
+    assert "to repeat it alone: crash_points(…, at='4.3')" in str(crash)
+    assert "to repeat" not in str(run_with_crashes(fires()))
+
+
 def test_an_instance_can_have_an_id_of_its_own():
     assert {effect.instance_id for crash in crash_points(one().options(id="o-1")) for effect in crash.effects.log} == {
         "o-1"
@@ -229,6 +336,20 @@ def test_an_instance_can_have_an_id_of_its_own():
 
 
 # -- what comes of them
+
+
+def test_effects_count_no_name_that_no_activity_has():
+    crash = next(crash_points(one()))
+    assert (crash.effects["do"], crash.effects["fire"]) == (1, 0)
+    with pytest.raises(KeyError, match="no activity 'fier' in this process; did you mean 'fire'"):
+        assert crash.effects["fier"] <= 1
+    with pytest.raises(KeyError, match="did you mean 'do'"):
+        _ = crash.effects[do]
+    assert crash.effects.get("fier") is None and "fier" not in crash.effects and list(crash.effects) == ["do"]
+    assert crash.effects == {"do": 1} == crash.effects and crash.effects != {"do": 1, "fier": 0}
+    for other in (Counter(do=1), Counter(do=1, fier=0)):
+        assert crash.effects == other == crash.effects
+    assert crash.effects != Counter(do=1, fier=1) != crash.effects
 
 
 def test_an_activity_of_which_at_most_one_run_is_allowed_is_never_repeated():
@@ -247,6 +368,7 @@ def test_what_was_done_is_undone_once_in_reverse_order_of_completion_at_every_cr
         assert sum(crash.effects.values()) <= 8
 
 
+@LEAVES_ORDERS
 def test_what_nobody_waited_for_any_more_is_undone_unless_a_crash_cut_it_off():
     cut_off = []
     for crash in crash_points(does_beside_a_failure(), orders=1):
@@ -277,6 +399,19 @@ def test_children_and_detached_starts_survive_every_crash():
 def test_runs_follow_each_other_through_every_crash():
     for crash in crash_points(rounds(1)):
         assert crash.result == 3 and crash.effects["do"] <= 4
+
+
+def test_a_table_that_is_missing_is_said_to_belong_into_prepare(romancy):
+    romancy.sql("create table account (balance integer)")
+    romancy.run(moves())
+    crash = next(crash_points(moves()))
+    with pytest.raises(InstanceFailedError, match="no such table: account") as failed:
+        _ = crash.result
+    with pytest.raises(sqlite3.OperationalError) as missing:
+        crash.sql("select * from account")
+    for notes in (failed.value.__notes__, missing.value.__notes__):
+        assert len(notes) == 1 and "prepare=lambda app: app.sql(…)" in notes[0]
+    assert "prepare=lambda app: app.sql(…)" in str(crash)
 
 
 def test_time_begins_anew_with_each_run_and_goes_on_after_the_crash():
@@ -314,12 +449,38 @@ def test_code_that_is_not_deterministic_is_stuck():
 def test_an_instance_without_an_end_is_given_up():
     with pytest.raises(EndlessError, match="ticks_for_ever") as endless:
         list(crash_points(ticks_for_ever()))
-    assert "at=''" in "".join(endless.value.__notes__)
+    assert endless.value.__notes__ == ["no crash had come before"]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "verb"),
+    [
+        (lambda **options: next(crash_points(many(60), **options)), "crash_points"),
+        (lambda **options: run_with_crashes(many(60), [9], **options), "run_with_crashes"),
+    ],
+)
+def test_how_much_is_waited_for_can_be_said(attempt, verb):
+    with pytest.raises(EndlessError, match=rf"50 things happened.*{verb}\(…, patience=…\)"):
+        attempt(patience=50)
+    assert attempt(patience=500).result == 60
+
+
+@pytest.mark.parametrize("call", [many(1200), wide(1200)], ids=["one after another", "at once"])
+def test_a_workflow_of_many_activities_is_tried(call):
+    crash = run_with_crashes(call, [1000])
+    assert (crash.result, len(crash.boundaries)) == (1200, 1)
+    assert next(crash_points(call)).result == 1200
+
+
+def test_a_child_that_is_stuck_is_named_with_its_reason():
+    with pytest.raises(TimeoutError, match=r"waits for its child 'thekid', which is stuck: .*by_the_clock"):
+        _ = next(crash_points(parent_of_chance())).result
 
 
 # -- one crash alone
 
 
+@LEAVES_ORDERS
 def test_a_crash_is_repeated_by_its_name():
     for call, depth in ((sides(), 1), (fires(), 2)):
         for crash in list(crash_points(call, depth=depth, orders=2))[7::9]:
@@ -355,6 +516,8 @@ def test_a_schedule_beyond_the_end_is_cut_short():
         (lambda: crash_points(one(), depth=0), "depth=0"),
         (lambda: crash_points(one(), orders=0), "orders=0"),
         (lambda: crash_points(one(), orders=1.5), "orders=1.5"),
+        (lambda: crash_points(one(), patience=0), "crash_points.*patience=0"),
+        (lambda: run_with_crashes(one(), patience=None), "run_with_crashes.*patience=None"),
         (lambda: run_with_crashes(one(), [0]), r"schedule=\[0\].*1 or more"),
         (lambda: run_with_crashes(one(), [1], [-1]), r"order=\[-1\].*0 or more"),
     ],

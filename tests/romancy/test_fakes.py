@@ -48,6 +48,11 @@ async def fetch(url: str, *, times: int = 1) -> bytes:
 
 
 @activity
+def collect(order_id: str, /, *items: str) -> str:
+    raise AssertionError("fakes only")
+
+
+@activity
 def list_all() -> list[str]:
     raise AssertionError("fakes only")
 
@@ -92,6 +97,10 @@ async def fetched(url: str, *, times: int) -> bytes:
     return url.encode() * times
 
 
+async def fetched_by_name(*, times: int, url: str) -> bytes:
+    return await fetched(url, times=times)
+
+
 class Fetches:
     async def __call__(self, url: str, *, times: int) -> bytes:
         return await fetched(url, times=times)
@@ -104,6 +113,10 @@ class Fetches:
         lambda order_id, amount: f"{order_id} {amount}",
         lambda other, names: f"{other} {names}",
         lambda *args: f"{args[0]} {args[1]}",
+        lambda *, order_id, amount: f"{order_id} {amount}",
+        lambda *, amount, **k: f"{k['order_id']} {amount}",
+        lambda **k: "{order_id} {amount}".format(**k),
+        lambda order_id, *, amount: f"{order_id} {amount}",
         partial("{1} {2}{0}".format, ""),
     ],
 )
@@ -119,6 +132,9 @@ def test_a_fake_takes_the_arguments_in_their_places(romancy, key, fake):
         Fetches(),
         lambda url, times: url.encode() * times,
         lambda url, *, times: fetched(url, times=times),
+        lambda *, url, times: fetched(url, times=times),
+        fetched_by_name,
+        lambda **k: k["url"].encode() * k["times"],
         AsyncMock(return_value=b"http://xhttp://x"),
         Mock(return_value=b"http://xhttp://x"),
     ],
@@ -189,6 +205,19 @@ def test_an_assertion_in_a_fake_is_told(romancy):
         romancy.run(pay("o-1"))
 
 
+def test_a_fake_that_was_given_unchecked_is_called_as_the_activity_is():
+    with Sandbox(fakes={"charge": lambda only: f"all of {only}"}) as romancy:
+        romancy.replace("take", lambda item: item)
+        assert romancy.run(buy("hat")) == "all of hat"
+
+
+def test_a_fake_that_is_called_by_name_is_noted_as_the_activity_was_called(romancy):
+    romancy.replace(charge, lambda **k: f"{sorted(k.items())}")
+    assert romancy.run(pay("o-1")) == "[('amount', 40), ('order_id', 'o-1')]"
+    (effect,) = romancy.effects.log
+    assert (effect.args, effect.kwargs) == (("o-1", 40), {})
+
+
 def test_a_result_that_is_none_of_the_activitys_type_is_refused(romancy):
     romancy.replace("charge", lambda order_id, amount: 5)
     with pytest.raises(InstanceFailedError, match="result: is 5 where str is declared"):
@@ -252,7 +281,9 @@ def test_fakes_hold_for_crash_points_of_their_block_alone():
     [
         ("charge", lambda order_id: "", "cannot stand in for charge.*too many positional"),
         ("charge", lambda a, b, c: "", "cannot stand in for charge.*'c'"),
-        ("charge", lambda *, order_id, amount: "", "cannot stand in for charge"),
+        ("charge", lambda *, order_id, price: "", "cannot stand in for charge.*'price'"),
+        ("charge", lambda *, order_id: "", "cannot stand in for charge.*'amount'"),
+        ("collect", lambda **k: "", "cannot stand in for collect.*too many positional"),
         ("fetch", lambda url: b"", "cannot stand in for fetch.*'times'"),
         ("give_back", lambda item: None, "cannot stand in for give_back.*'result'"),
         ("charge", "a receipt", "give a function"),

@@ -139,6 +139,21 @@ def by_chance(ctx: Context) -> Flow[float]:
     return random.random()  # romancy: ignore[ROM111] found by the sandbox
 
 
+@workflow
+def parent_of_chance(ctx: Context) -> Flow[float]:
+    return (yield from by_chance().options(id="thekid"))
+
+
+@workflow
+def parent_of_many(ctx: Context) -> Flow[None]:
+    yield gather(*[by_chance() for _ in range(5)])
+
+
+@workflow
+def grandparent_of_chance(ctx: Context) -> Flow[float]:
+    return (yield from parent_of_chance())
+
+
 # -- what is started runs at once
 
 
@@ -410,6 +425,24 @@ def test_a_wait_for_what_never_comes_says_so():
             with pytest.raises(TimeoutError, match="nothing more will happen by itself"):
                 handle.result()
         assert handle.status == "waiting"
+
+
+def test_what_never_comes_is_named():
+    unknown = pytest.raises(TimeoutError, match="is of workflow 'slumber', which this app does not know")
+    with Sandbox(workflows=[waits_for_a_stranger]) as romancy, unknown:
+        romancy.run(waits_for_a_stranger())
+    for call in (parent_of_chance(), grandparent_of_chance()):
+        with Sandbox() as romancy:
+            handle = romancy.start(call)
+            for _ in range(2):
+                with pytest.raises(TimeoutError, match=r"waits for its child 'thekid', which is stuck: .*by_chance"):
+                    handle.result()
+
+
+def test_of_many_that_never_come_three_are_named(romancy):
+    with pytest.raises(TimeoutError) as waits:
+        romancy.run(parent_of_many(), id="p")
+    assert str(waits.value).count("which is stuck") == 3 and str(waits.value).endswith("; and 2 more")
 
 
 def test_a_workflow_without_an_end_is_given_up_and_named():

@@ -1,6 +1,7 @@
 """The fixture `romancy` is there for who installed Romancy, and a test that fails tells its crash."""
 
 import re
+from xml.etree import ElementTree
 
 import pytest
 
@@ -58,16 +59,16 @@ def test_it(romancy):
     told.assert_outcomes(failed=1)
     told.stdout.fnmatch_lines(
         [
-            "*the crash that was looked at last*",
-            "crash point *: before anything is recorded; last activity: ship (instance 'crashed', step 2, attempt 1)*",
-            "it ended completed: 'parcel of hat'",
-            "bodies that ran: charge 1, ship 2",
-            "  2 times: ship (instance 'crashed', step 2, attempt 1)",
-            "recorded when the crash came:",
-            "  activity_completed 1 charge",
-            "recorded after it:",
-            "  activity_completed 2 ship",
-            "to repeat it alone: crash_points(*, at='*')",
+            "E*the crash that was looked at last*",
+            "E*crash point *: before anything is recorded; last activity: ship (instance 'crashed', step 2, *)*",
+            "E*it ended completed: 'parcel of hat'",
+            "E*bodies that ran: charge 1, ship 2",
+            "E*  2 times: ship (instance 'crashed', step 2, attempt 1)",
+            "E*recorded when the crash came:",
+            "E*  activity_completed 1 charge",
+            "E*recorded after it:",
+            "E*  activity_completed 2 ship",
+            "E*to repeat it alone: crash_points(*, at='*')",
         ],
         consecutive=False,
     )
@@ -88,6 +89,156 @@ def test_it(romancy):
         re.findall("^looked at .*", again.stdout.str(), re.MULTILINE) == [f"looked at {at[4:-1]}"]
         and at in again.stdout.str()
     )
+
+
+HOLDING = {
+    "a loop": """
+def test_it(romancy):
+    for crash in crash_points(order("hat")):
+        assert crash.effects["ship"] < 2
+""",
+    "all": """
+def test_it(romancy):
+    assert all(crash.effects["ship"] < 2 for crash in crash_points(order("hat")))
+""",
+    "parameters": """
+@pytest.mark.parametrize("crash", crash_points(order("hat")))
+def test_it(crash):
+    assert crash.effects["ship"] < 2
+""",
+    "a list": """
+@pytest.fixture
+def crashes():
+    return list(crash_points(order("hat")))
+
+def test_it(crashes):
+    for crash in crashes:
+        assert crash.effects["ship"] < 2
+""",
+    "a fixture": """
+@pytest.fixture
+def crashes():
+    for crash in crash_points(order("hat")):
+        assert crash.effects["ship"] < 2
+
+def test_it(crashes):
+    pass
+""",
+    "an exception of one line": """
+def test_it():
+    for crash in crash_points(order("hat")):
+        if crash.effects["ship"] > 1:
+            pytest.fail("ships twice")
+""",
+    "unittest": """
+import unittest
+
+class TestIt(unittest.TestCase):
+    def test_it(self):
+        for crash in crash_points(order("hat")):
+            self.assertLess(crash.effects["ship"], 2)
+""",
+}
+"""Tests that fail at one crash, however they hold it."""
+
+
+@pytest.mark.parametrize("tests", HOLDING.values(), ids=HOLDING)
+def test_every_report_of_a_failure_repeats_it_and_says_so_once(run, pytester, tests):
+    shown = run(tests, "--show-capture=no", "--junitxml=junit.xml").stdout.str()
+    (failure,) = (
+        each for kind in ("failure", "error") for each in ElementTree.parse(pytester.path / "junit.xml").iter(kind)
+    )
+    for report in (shown, failure.text):
+        assert report.count("the crash that was looked at last:") == 1
+        assert report.count("  2 times: ship (instance 'crashed', step 2, attempt 1)") == 1
+        assert len(re.findall(r"to repeat it alone: crash_points\(…, at='\d+'\)", report)) == 1
+
+
+def test_crashes_that_a_test_holds_are_named_where_any_of_them_may_be_meant(run):
+    told = run("""
+def test_many():
+    crashes = list(crash_points(order("hat")))
+    assert not all(crashes)
+
+def test_two():
+    one, other = run_with_crashes(order("hat"), [3]), run_with_crashes(order("hat"), [4])
+    assert one.result != other.result
+""")
+    told.assert_outcomes(failed=2)
+    many, two = told.stdout.str().split("def test_two")
+    assert re.findall(r"^E +<crash at='(\d+)': crash point", many, re.MULTILINE) == [f"{each}" for each in range(1, 11)]
+    assert re.search(r"^E +and \d+ more$", many, re.MULTILINE)
+    assert re.findall(r"^E +<crash at='(\d+)'", two, re.MULTILINE) == ["3"] and "at='4')" in two
+
+
+def test_a_failure_that_can_carry_no_note_is_reported_all_the_same(run):
+    told = run(
+        """
+class Declined(Exception):
+    def __setattr__(self, name, value):
+        if name == "__notes__":
+            raise AttributeError(name)
+        super().__setattr__(name, value)
+
+def test_frozen():
+    for crash in crash_points(order("hat")):
+        raise Declined()
+
+def test_skipped():
+    for crash in crash_points(order("hat")):
+        pytest.skip("for a reason")
+
+class Proxy:
+    @property
+    def __class__(self):
+        raise RuntimeError("outside of a request")
+
+def test_proxy():
+    proxy = Proxy()
+    crash = run_with_crashes(order("hat"), [3])
+    assert not crash
+""",
+        "-rfs",
+    )
+    told.assert_outcomes(failed=2, skipped=1)
+    told.stdout.re_match_lines(["FAILED .*test_frozen - test_shop.Declined.*"])
+    assert told.stdout.str().count("to repeat it alone") == 1  # where there is a proxy: neither frozen nor skipped
+
+
+def test_a_refusal_is_shown_at_the_line_of_the_test(run):
+    told = run("""
+from romancy.testing import replays
+
+def test_replace(romancy):
+    romancy.replace("chrage", lambda amount: "")
+
+def test_misfit(romancy):
+    romancy.replace(charge, lambda: "")
+
+def test_call():
+    crash_points(order)
+
+def test_number():
+    crash_points(order("hat"), depth=0)
+
+def test_at():
+    crash_points(order("hat"), at="x")
+
+def test_no_such_crash():
+    list(crash_points(order("hat"), at="999"))
+
+def test_schedule():
+    run_with_crashes(order("hat"), [0])
+
+def test_replays():
+    replays(order, "nowhere/*.json")
+
+def test_effects(romancy):
+    assert romancy.effects["chrage"] <= 1
+""")
+    told.assert_outcomes(failed=9)
+    told.stdout.no_fnmatch_line("*romancy/testing/*")
+    assert len(re.findall(r"^test_shop.py:\d+: (DefinitionError|KeyError)$", told.stdout.str(), re.MULTILINE)) == 9
 
 
 def test_only_a_test_that_looked_at_a_crash_shows_one(run):
@@ -156,7 +307,7 @@ def test_a_failure_is_told(romancy):
         "2",
     )
     told.assert_outcomes(passed=8, failed=1)
-    told.stdout.fnmatch_lines(["*the crash that was looked at last*", "to repeat it alone: crash_points(*, at='3')"])
+    told.stdout.fnmatch_lines(["E*the crash that was looked at last*", "E*to repeat it alone: crash_points(*, at='3')"])
 
 
 def test_hypothesis_refuses_the_fixture_and_the_block_works(run):
@@ -182,7 +333,7 @@ def test_a_failure(schedule):
 """)
     told.assert_outcomes(passed=1, failed=2)
     told.stdout.fnmatch_lines(["*FailedHealthCheck: *'romancy'*", "*: test_a_failure(*", "*schedule=[[]*[]],*"])
-    told.stdout.fnmatch_lines(["crash point *ship (instance 'crashed'*"])
+    told.stdout.fnmatch_lines(["E*crash point *ship (instance 'crashed'*"])
 
 
 def test_the_fixture_may_stand_beside_the_module_of_its_name(run):
