@@ -15,7 +15,7 @@ def check(paths: Iterable[str | Path], config: Config | None = None) -> list[Fin
     Without a `config`, the settings of the closest pyproject.toml hold. Raises `ConfigError` for a path that does not
     exist and for settings that cannot be followed.
     """
-    from romancy_lint.discovery import absolute, discover
+    from romancy_lint.discovery import absolute, discover, named
     from romancy_lint.runner import run
 
     given = [Path(path) for path in paths]
@@ -23,7 +23,7 @@ def check(paths: Iterable[str | Path], config: Config | None = None) -> list[Fin
         first = absolute(given[0]) if given else Path.cwd()
         config = load(first if first.is_dir() else first.parent)
     check_codes(config, "config")
-    return run(discover(given, config), config).findings
+    return run(discover(given, config), config, named=named(given)).findings
 
 
 def fix(source: str, *, unsafe: bool = False, filename: str = "workflow.py", config: Config | None = None) -> str:

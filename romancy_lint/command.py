@@ -11,7 +11,7 @@ import click
 
 from romancy_lint.cache import Cache
 from romancy_lint.config import Config, ConfigError
-from romancy_lint.discovery import absolute, discover
+from romancy_lint.discovery import absolute, discover, named
 from romancy_lint.finding import Finding
 from romancy_lint.report import FORMATS
 from romancy_lint.runner import Report, run
@@ -25,6 +25,7 @@ class Command:
         self.config = config
         self.options = options
         self.texts: dict[Path, bytes] | None = None
+        self.named: frozenset[Path] = frozenset()
 
     def run(self, paths: tuple[str, ...]) -> int:
         """Runs it; the exit code."""
@@ -33,19 +34,26 @@ class Command:
             return self._add_ignores(files)
         if self.options["do_fix"] or self.options["show_diff"] or self.options["fix_only"]:
             return self._fix(files)
-        report = run(files, self.config, cache=self._cache(), jobs=self.options["jobs"], texts=self.texts)
+        report = run(
+            files, self.config, cache=self._cache(), jobs=self.options["jobs"], texts=self.texts, named=self.named
+        )
         self._write(report)
         self._summary(report.findings, report.files)
         return self._exit(bool(report.findings))
 
     def _files(self, paths: tuple[str, ...]) -> list[Path]:
         if "-" not in paths:
-            return discover([Path(path) for path in paths or (".",)], self.config)
+            files = discover([Path(path) for path in paths or (".",)], self.config)
+            self.named = named(map(Path, paths))
+            for path in map(Path, paths):
+                if path.is_file() and absolute(path) not in files:
+                    click.echo(f"romancy-lint: {path} is excluded by the settings", err=True)
+            return files
         if len(paths) > 1:
             raise ConfigError("`-` cannot be combined with other paths")
-        path = absolute(self.options["stdin_filename"] or Path("stdin.py"))
-        self.texts = {path: sys.stdin.buffer.read()}
-        return [path]
+        name = absolute(self.options["stdin_filename"] or Path("stdin.py"))
+        self.texts = {name: sys.stdin.buffer.read()}
+        return [name]
 
     def _cache(self) -> Cache:
         if self.options["no_cache"] or self.texts is not None:
@@ -82,7 +90,10 @@ class Command:
         said = f"{repaired} repaired, " if repaired else ""
         said += f"{len(findings)} finding{'s' * (len(findings) != 1)}" if findings else "no findings"
         click.echo(f"romancy-lint: {said} in {files} file{'s' * (files != 1)}", err=True)
-        if safe or unsafe:
+        fixed = self.options["do_fix"]
+        if fixed and unsafe and not self.options["unsafe_fixes"]:
+            click.echo(f"romancy-lint: {unsafe} can be repaired with `--fix --unsafe-fixes`", err=True)
+        elif not fixed and (safe or unsafe):
             hidden = f", {unsafe} more with `--unsafe-fixes`" if unsafe else ""
             click.echo(f"romancy-lint: {safe} can be repaired with `--fix`{hidden}", err=True)
 
@@ -90,12 +101,14 @@ class Command:
     def _fix(self, files: list[Path]) -> int:
         from romancy_lint.fixes import diff, fix_files, write
 
-        done = fix_files(files, self.config, unsafe=self.options["unsafe_fixes"], texts=self.texts)
+        done = fix_files(files, self.config, unsafe=self.options["unsafe_fixes"], texts=self.texts, named=self.named)
         self._warn(done.repaired)
         if self.options["show_diff"]:
             for path in sorted(done.changed):
                 click.echo(diff(path, done.originals[path], done.changed[path]), nl=False)
-            return self._exit(bool(done.changed))
+            unread = _unread(done.report.findings)
+            click.echo(FORMATS["concise"](unread, {}), nl=False, err=True)
+            return self._exit(bool(done.changed or unread))
         if self.texts is not None:
             path = files[0]
             sys.stdout.buffer.write(done.changed.get(path, self.texts[path]))
@@ -108,6 +121,8 @@ class Command:
             return 0
         if self.texts is None:
             self._write(done.report, done.changed)
+        else:
+            click.echo(FORMATS["concise"](done.report.findings, {}), nl=False, err=True)
         self._summary(done.report.findings, done.report.files, len(done.repaired))
         return self._exit(bool(done.report.findings))
 
@@ -123,7 +138,7 @@ class Command:
     def _add_ignores(self, files: list[Path]) -> int:
         from romancy_lint.fixes import write
 
-        report = run(files, self.config, texts=self.texts)
+        report = run(files, self.config, texts=self.texts, named=self.named)
         by_path: dict[Path, list[Finding]] = {}
         for finding in report.findings:
             if finding.code not in ("ROM000", "ROM001", "ROM003", "ROM004"):
@@ -132,7 +147,14 @@ class Command:
             write(path, silenced(path.read_bytes(), several, self.options["add_ignore"]))
         count = sum(map(len, by_path.values()))
         click.echo(f"romancy-lint: {count} finding{'s' * (count != 1)} silenced", err=True)
-        return 0
+        unread = _unread(report.findings)
+        click.echo(FORMATS["concise"](unread, {}), nl=False)
+        return self._exit(bool(unread))
+
+
+def _unread(findings: list[Finding]) -> list[Finding]:
+    """What says that a file could not be read: no option makes that pass in silence."""
+    return [finding for finding in findings if finding.code == "ROM000"]
 
 
 def silenced(data: bytes, findings: list[Finding], reason: str) -> bytes:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from romancy_lint.config import Config, ConfigError
+from romancy_lint.config import DEFAULT_EXCLUDE, Config, ConfigError
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 
 def discover(paths: list[Path], config: Config) -> list[Path]:
-    """The Python files below some paths, sorted; a file that is named is looked at whatever excludes say."""
+    """The Python files below some paths, sorted; what the project excludes is left out though it is named."""
     found: dict[Path, None] = {}
     patterns = (*config.exclude, *config.extend_exclude)
+    own = tuple(pattern for pattern in patterns if pattern not in DEFAULT_EXCLUDE)
     for path in paths:
         if path.is_file():
-            found[absolute(path)] = None
+            if not _excluded_by_name(absolute(path), config.root, own):
+                found[absolute(path)] = None
         elif path.is_dir():
             found.update(dict.fromkeys(_walk(absolute(path), config.root, patterns)))
         else:
@@ -30,6 +32,11 @@ def discover(paths: list[Path], config: Config) -> list[Path]:
 
 def absolute(path: Path) -> Path:
     return Path(os.path.normpath(Path.cwd() / path))
+
+
+def named(paths: Iterable[Path]) -> frozenset[Path]:
+    """Those of some paths that are files."""
+    return frozenset(absolute(path) for path in paths if path.is_file())
 
 
 def _walk(top: Path, root: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
@@ -53,6 +60,11 @@ def _walk(top: Path, root: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
                     todo.append((path, specs))
                 else:
                     yield path
+
+
+def _excluded_by_name(path: Path, root: Path, patterns: tuple[str, ...]) -> bool:
+    folders = (folder for folder in path.parents if folder != root and folder.is_relative_to(root))
+    return any(excluded(part, root, patterns) for part in (path, *folders))
 
 
 def excluded(path: Path, root: Path, patterns: tuple[str, ...]) -> bool:

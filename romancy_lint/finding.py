@@ -28,12 +28,16 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A rewriting: its edits, and the names (`module:name`, or `module`) that they need imported."""
+    """A rewriting: its edits, and the names (`module:name`, or `module`) that they need imported.
+
+    Where it is safe only while workflows alone run the place, `callers` are the names that lead there.
+    """
 
     applicability: Applicability
     message: str
     edits: tuple[Edit, ...]
     imports: tuple[str, ...] = ()
+    callers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +116,13 @@ def _fix_to_dict(fix: Fix) -> dict[str, Any]:
             for edit in fix.edits
         ],
         "imports": list(fix.imports),
+        "callers": list(fix.callers),
     }
 
 
 def _fix_from_dict(data: dict[str, Any]) -> Fix:
     edits = tuple(Edit(_place(edit), edit["content"]) for edit in data["edits"])
-    return Fix(data["applicability"], data["message"], edits, tuple(data["imports"]))
+    return Fix(data["applicability"], data["message"], edits, tuple(data["imports"]), tuple(data.get("callers", ())))
 
 
 def _place(data: dict[str, Any]) -> Place:

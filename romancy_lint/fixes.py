@@ -30,12 +30,19 @@ class Fixed:
     report: Report = field(default_factory=lambda: Report([]))
 
 
-def fix_files(files: list[Path], config: Config, *, unsafe: bool, texts: dict[Path, bytes] | None = None) -> Fixed:
-    """Fixes files in memory, to a fixed point."""
+def fix_files(
+    files: list[Path],
+    config: Config,
+    *,
+    unsafe: bool,
+    texts: dict[Path, bytes] | None = None,
+    named: frozenset[Path] = frozenset(),
+) -> Fixed:
+    """Fixes files in memory, to a fixed point; `named` ones are parsed whatever they mention."""
     done = Fixed()
     current: dict[Path, bytes] = dict(texts or {})
     for _ in range(_ROUNDS):
-        done.report = run(files, config, texts=dict(current))
+        done.report = run(files, config, texts=dict(current), named=named)
         progress = False
         by_path = _fixable(done.report, unsafe)
         for path, findings in by_path.items():
@@ -49,6 +56,8 @@ def fix_files(files: list[Path], config: Config, *, unsafe: bool, texts: dict[Pa
                 progress = True
         if not progress:
             break
+    else:
+        done.report = run(files, config, texts=dict(current), named=named)
     done.changed = {path: data for path, data in done.changed.items() if data != done.originals[path]}
     return done
 
@@ -65,13 +74,13 @@ def apply(text: str, findings: Iterable[Finding]) -> tuple[str, list[Finding]]:
     """The text with as many fixes as do not overlap, and those that were applied."""
     findings = list(findings)
     new = _attempt(text, findings)
-    if new is not None:
-        return new
-    for finding in findings:
-        new = _attempt(text, [finding])
-        if new is not None and new[0] != text:
-            return new
-    return text, []
+    if new is None:
+        findings = [finding for finding in findings if _attempt(text, [finding]) is not None]
+        new = _attempt(text, findings)
+    while new is None and findings:
+        findings = findings[: len(findings) // 2]
+        new = _attempt(text, findings)
+    return new or (text, [])
 
 
 def _attempt(text: str, findings: list[Finding]) -> tuple[str, list[Finding]] | None:

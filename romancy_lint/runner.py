@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from romancy_lint import suppression
+from romancy_lint import strangers, suppression
 from romancy_lint.analysis.engine import Engine
 from romancy_lint.cache import Cache, digest
 from romancy_lint.config import Config, selected
@@ -20,7 +20,7 @@ from romancy_lint.finding import Finding
 from romancy_lint.imports import closure
 from romancy_lint.project import Project, shown
 from romancy_lint.rules import RULES
-from romancy_lint.source import DecodeError, decode
+from romancy_lint.source import DecodeError, decode, is_python, is_text
 
 T = TypeVar("T")
 
@@ -50,9 +50,13 @@ def run(
     cache: Cache | None = None,
     jobs: int = 1,
     texts: dict[Path, bytes] | None = None,
+    named: frozenset[Path] = frozenset(),
 ) -> Report:
-    """Checks files; the same findings in the same order for every number of jobs."""
-    return with_room(lambda: _run(files, config, cache or Cache(None), jobs, texts))
+    """Checks files; the same findings in the same order for every number of jobs.
+
+    Of those that do not mention the language, only the `named` ones are parsed: to look for others takes time.
+    """
+    return with_room(lambda: _run(files, config, cache or Cache(None), jobs, texts, named))
 
 
 def with_room(work: Callable[[], T]) -> T:
@@ -84,9 +88,16 @@ def with_room(work: Callable[[], T]) -> T:
     return result[0]
 
 
-def _run(files: list[Path], config: Config, cache: Cache, jobs: int, texts: dict[Path, bytes] | None) -> Report:
+def _run(
+    files: list[Path],
+    config: Config,
+    cache: Cache,
+    jobs: int,
+    texts: dict[Path, bytes] | None,
+    named: frozenset[Path],
+) -> Report:
     project = project_for(config, texts)
-    roots = _prefiltered(files, project, config)
+    roots = _prefiltered(files, project, config, named | frozenset(texts or ()))
     groups = _groups(project, roots, cache)
     on = selected(config)
     keys = [_key(project, group, config, on) for group in groups]
@@ -96,14 +107,18 @@ def _run(files: list[Path], config: Config, cache: Cache, jobs: int, texts: dict
         known[number] = found
         cache.put(keys[number], found)
     findings = {Finding.from_dict(data): None for entry in known for data in entry}
-    return _finish(list(findings), project, groups, config, on, len(files))
+    report = _finish(list(findings), project, groups, config, on, len(files))
+    together = {shown(path): frozenset(group.files) for group in groups for path in group.files}
+    report.findings = strangers.told(report.findings, files, together, project)
+    return report
 
 
 def project_for(config: Config, texts: dict[Path, bytes] | None = None) -> Project:
     return Project(config.root, [config.root / folder for folder in config.src], texts)
 
 
-def _prefiltered(files: list[Path], project: Project, config: Config) -> list[Path]:
+def _prefiltered(files: list[Path], project: Project, config: Config, named: frozenset[Path]) -> list[Path]:
+    """The files that mention the language, and those that cannot be read."""
     words = config.words
     found = []
     for path in files:
@@ -112,7 +127,7 @@ def _prefiltered(files: list[Path], project: Project, config: Config) -> list[Pa
         except OSError:
             found.append(path)
             continue
-        if any(word in data for word in words) or data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        if any(word in data for word in words) or not (is_python(data) if path in named else is_text(data)):
             found.append(path)
         else:
             project.forget(path)
@@ -200,6 +215,7 @@ def analyse(group: Group, project: Project, config: Config) -> list[dict[str, An
         project.load(path)
     on = selected(config)
     engine = Engine(project, config, [rule for rule in RULES if rule.code in on])
+    engine.group = frozenset(group.files)
     names = {shown(path) for path in group.files}
     found = engine.run(modules)
     broken = [finding for finding in project.broken if finding.filename in names]

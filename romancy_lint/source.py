@@ -7,6 +7,7 @@ import codecs
 import io
 import re
 import tokenize
+import warnings
 from functools import cached_property
 
 from romancy_lint.finding import Place
@@ -25,6 +26,28 @@ def decode(data: bytes) -> tuple[str, str]:
         return data.decode(encoding), encoding
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
         raise DecodeError(f"cannot be decoded: {error}") from error
+
+
+def is_text(data: bytes) -> bool:
+    """Whether the bytes of a file can be decoded."""
+    if data.isascii() and b"coding" not in data[:200] and b"\0" not in data:
+        return True
+    try:
+        decode(data)
+    except DecodeError:
+        return False
+    return b"\0" not in data
+
+
+def is_python(data: bytes) -> bool:
+    """Whether the bytes of a file can be decoded and parsed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(decode(data)[0])
+    except (SyntaxError, DecodeError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def encode(text: str, encoding: str) -> bytes:

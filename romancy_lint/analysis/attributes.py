@@ -29,7 +29,10 @@ from romancy_lint.analysis.values import (
 )
 from romancy_lint.names.language import CALL_METHODS, CONTEXT, CONTEXT_ATTRIBUTES
 from romancy_lint.names.table import canonical
+from romancy_lint.names.types import ATTRIBUTES
 
+#: What every class says about itself.
+_DESCRIBING = frozenset({"__name__", "__qualname__", "__module__", "__doc__", "__dict__"})
 #: How many subclasses that implement an abstract method are followed.
 _IMPLEMENTATIONS = 32
 
@@ -101,6 +104,8 @@ class Attributes(Frame):
             case Instance(type=kind):
                 if kind == CONTEXT and name in CONTEXT_ATTRIBUTES:
                     return Instance(CONTEXT_ATTRIBUTES[name])
+                if f"{kind}.{name}" in ATTRIBUTES:
+                    return Instance(ATTRIBUTES[f"{kind}.{name}"])
                 return External(canonical(f"{kind}.{name}"))
             case Object():
                 return self._object_attribute(base, base, name, node)
@@ -116,7 +121,7 @@ class Attributes(Frame):
         return UNKNOWN
 
     def _class_attribute(self, base: Class, class_: Any, name: str, node: ast.expr) -> Value:
-        found = self.engine.resolver.class_attribute(class_, name, base)
+        found = self.engine.resolver.class_attribute(class_, name, base) if name not in _DESCRIBING else None
         if found is None:
             return UNKNOWN
         self.fire("class_read", class_, name, node)
@@ -124,6 +129,8 @@ class Attributes(Frame):
 
     def _object_attribute(self, base: Object, receiver: Value, name: str, node: ast.expr) -> Value:
         resolver = self.engine.resolver
+        if name == "__class__":
+            return Class(base.node)
         found = resolver.class_attribute(base.node, name, receiver)
         if found is None or isinstance(found, Unknown):
             own = resolver.instance_attribute(base.node, name)

@@ -97,7 +97,9 @@ class Calls(Externals):
                 return self.function_call(callee, node, arguments, keywords)
             case Class(node=class_):
                 return self.instantiate(class_, node, arguments, keywords)
-            case Partial(target=target):
+            case Partial(target=target, arguments=bound, keywords=named):
+                if isinstance(target, Function | Class):
+                    return self.apply(target, node, [*bound, *arguments], {**dict(named), **keywords})
                 return self.apply(target, node, arguments, keywords)
             case Choice(options=several):
                 return union([self.apply(option, node, arguments, keywords) for option in several])
@@ -131,11 +133,23 @@ class Calls(Externals):
                 for value in (*arguments, *(self.item_of(v) for v in arguments)):
                     if any(isinstance(strip(o), Durable | Generator) for o in options(value)):
                         self.walk.operations = self.walk.operations or None
-            return Durable(CALLS[short], node)
+            return Durable(CALLS[short], node, None, self._gathered(node, arguments) if short == "gather" else UNKNOWN)
         if short in ("activity", "workflow") and arguments:
             inner = strip(arguments[0])
             return Function(inner.node, inner.env, inner.bound, kind=short) if isinstance(inner, Function) else UNKNOWN
         return Instance(name) if short[:1].isupper() else UNKNOWN
+
+    def _gathered(self, node: ast.expr, arguments: list[Value]) -> Value:
+        """The list of what several calls give back."""
+        if any(isinstance(a, ast.Starred) for a in getattr(node, "args", ())):
+            return Container("list")
+        results = tuple(self._result(argument) for argument in arguments)
+        return Container("list", union(list(results)), results)
+
+    def _result(self, call: Value) -> Value:
+        inner = strip(call)
+        result = inner.returns if isinstance(inner, Generator) else self.engine.result_of(inner)
+        return result if isinstance(result, SetValue | Object | Instance) else UNKNOWN
 
     # -- functions of the project ----------------------------------------------------------------------------------
     def function_call(
@@ -228,18 +242,27 @@ class Calls(Externals):
         walk = self.engine.class_walk(class_)
         self.walk.call(walk, value)
         frame = self.engine.frame_for(walk, self.depth + 1)
-        for keyword in value.keywords:
-            if keyword.arg in ("default_factory", "factory"):
-                frame.muted += 1
-                target = frame.eval(keyword.value)
-                frame.muted -= 1
-                if isinstance(target, External):
-                    code = self.engine.call_table.code(target.name)
-                    if code is not None:
-                        frame.fire_use(code, target.name, keyword.value, None)
-                else:
-                    frame.apply(target, keyword.value, [], {})
+        for made in _factories(frame, value):
+            target = frame.quiet(made)
+            if isinstance(target, External):
+                code = self.engine.call_table.code(target.name)
+                if code is not None:
+                    frame.fire_use(code, target.name, made, None)
+            else:
+                frame.apply(target, made, [], {})
         self.fire("import_default_of_class", class_, value)
+
+
+def _factories(frame: Calls, value: ast.Call) -> list[ast.expr]:
+    """What the description of a field names as its factory: `default_factory=…`, `factory=…`, `Factory(…)`."""
+    found = [keyword.value for keyword in value.keywords if keyword.arg in ("default_factory", "factory")]
+    for call in (value, *(keyword.value for keyword in value.keywords if keyword.arg == "default")):
+        if isinstance(call, ast.Call) and call.args and strip(frame.quiet(call.func)) in _FACTORIES:
+            found.append(call.args[0])
+    return found
+
+
+_FACTORIES = (External("attrs.Factory"), External("attr.Factory"))
 
 
 def _answers(base: Value) -> bool:
@@ -250,7 +273,7 @@ def _rooted(value: Value, node: ast.expr) -> Value:
     """A call object that a helper made counts from the place where the helper was called."""
     match value:
         case Durable(kind=kind, target=target):
-            return Durable(kind, node, target)
+            return Durable(kind, node, target, value.result)
         case Generator(node=function, operations=operations, returns=returns):
             return Generator(node, function, operations, returns)
     return value

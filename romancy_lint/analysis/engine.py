@@ -62,6 +62,7 @@ class Engine:
         self.decorators = dict(_DECORATORS)
         self.decorators.update(dict.fromkeys(config.workflow_decorators, "workflow"))
         self.decorators.update(dict.fromkeys(config.activity_decorators, "activity"))
+        self.group: frozenset[Path] | None = None
         self.import_taints: dict[int, tuple[str, str]] = {}
         self.workflows: dict[FunctionNode, Walk] = {}
         self.activities: dict[FunctionNode, Walk] = {}
@@ -212,7 +213,7 @@ class Engine:
             self.project.too_deep(node.module, node.node)
         for value, name in frame.pending.values():
             assert isinstance(value, Durable | Generator)
-            if id(value.origin) not in frame.settled:
+            if id(value.origin) not in frame.settled and frame.parent(value.origin) is not None:
                 frame.fire("misused", value, f"unused:{name}", value.origin)
         walk.finished = True
         frame.fire("left", node)
@@ -256,7 +257,7 @@ class Engine:
         if not isinstance(value, Durable):
             return UNKNOWN
         if value.kind == "gather":
-            return Container("list")
+            return value.result
         if value.target is None or value.target.returns is None:
             return UNKNOWN
         annotation: ast.expr = value.target.returns
@@ -278,6 +279,10 @@ class Engine:
         self.resolver.module_name(module, name)
         values = [b.value for b in module.bindings.get(name, ()) if b.value is not None]
         return [self.import_taints[id(value)] for value in values if id(value) in self.import_taints]
+
+    def is_own(self, path: Path) -> bool:
+        """Whether a file belongs to what this analysis is about; a project may hold other files too."""
+        return self.group is None or path in self.group
 
     def imports(self, module: Module, other: Module) -> bool:
         """Whether importing one module imports the other."""

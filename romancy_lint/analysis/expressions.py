@@ -54,6 +54,8 @@ _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.In: "__contains__",
     ast.NotIn: "__contains__",
 }
+#: Expressions whose value is of the type that it seems to be: what a variable holds may be `None` as well.
+_CERTAIN = (ast.Constant, ast.JoinedStr, ast.Call)
 _SET_OPERATORS = (ast.BitOr, ast.BitAnd, ast.Sub, ast.BitXor)
 
 
@@ -144,7 +146,9 @@ class Expressions(Attributes):
 
     def conditional(self, node: ast.IfExp) -> Value:
         self.test(self.eval(node.test), node.test)
-        return join(self.eval(node.body), self.eval(node.orelse))
+        value = join(self.eval(node.body), self.eval(node.orelse))
+        self.fire("chosen", node, value)
+        return value
 
     def walrus(self, node: ast.NamedExpr) -> Value:
         value = self.eval(node.value)
@@ -175,7 +179,7 @@ class Expressions(Attributes):
     def set_display(self, node: ast.Set) -> Value:
         kinds = set()
         for element in node.elts:
-            name = type_name(self.eval(element))
+            name = type_name(self.eval(element)) if isinstance(element, _CERTAIN) else None
             kinds.add(name.rpartition(".")[2] if name else None)
         return SetValue(kinds.pop() if len(kinds) == 1 else None)
 
@@ -220,13 +224,13 @@ class Expressions(Attributes):
         inner = strip(base)
         if isinstance(inner, Object):
             return self.implicit(base, "__getitem__", node, index)
+        if isinstance(node.slice, ast.Slice):
+            return inner if isinstance(inner, Container) else UNKNOWN  # a copy: nobody else holds it
         if not isinstance(inner, Container):
             return Global(UNKNOWN, base.module, base.name) if isinstance(base, Global) else UNKNOWN
         item = inner.item
         if isinstance(index, Constant) and inner.items:
             item = _picked(inner, index.value)
-        elif isinstance(node.slice, ast.Slice):
-            item = inner
         return Global(item, base.module, base.name) if isinstance(base, Global) and _mutable(item) else item
 
     def slice(self, node: ast.Slice) -> Value:
@@ -264,7 +268,8 @@ class Expressions(Attributes):
         item = self.eval(node.elt)
         if isinstance(node, ast.SetComp):
             kind = type_name(item)
-            return SetValue(kind.rpartition(".")[2] if kind else None)
+            element = kind.rpartition(".")[2] if kind else None
+            return SetValue(element, held=item if isinstance(item, Durable) else None)
         return Container("list" if isinstance(node, ast.ListComp) else "generator", item)
 
     def lambda_value(self, node: ast.Lambda) -> Value:

@@ -23,6 +23,7 @@ from romancy_lint.analysis.values import (
     Partial,
     SetValue,
     Value,
+    made_within,
     options,
     strip,
     type_name,
@@ -30,7 +31,9 @@ from romancy_lint.analysis.values import (
 from romancy_lint.analysis.walk import Walk
 from romancy_lint.names.language import PACKAGE
 from romancy_lint.names.types import (
+    CHANGE_FIRST,
     ENDLESS,
+    KEEPING,
     LEAKS,
     ORDERED,
     PURE_HIGHER_ORDER,
@@ -61,6 +64,8 @@ _COMPUTING = frozenset(
         "ord",
     ]
 ) | {"json.dumps"}
+_CONSUMING = frozenset({"builtins.any", "builtins.all", "builtins.sum"})
+_SET_CLASSES = (External("builtins.set"), External("builtins.frozenset"))
 _DRIVING = frozenset({"builtins.list", "builtins.tuple", "builtins.next", "builtins.set", "builtins.dict"})
 
 
@@ -78,6 +83,7 @@ class Externals(Methods):
         if call is not None:
             self._order(name, call, arguments)
             self._durable_arguments(name, call, arguments)
+            self._changes(name, call, arguments)
         for value in (*arguments, *keywords.values()):
             self.settle(value)
         return self._external_result(name, node, arguments, keywords)
@@ -85,6 +91,8 @@ class Externals(Methods):
     def _callbacks(self, name: str, node: ast.expr, arguments: list[Value], keywords: dict[str, Value]) -> None:
         """Functions that are given to an external function are called by it, as far as anybody knows."""
         if name in ("functools.partial", "functools.wraps", "functools.update_wrapper"):
+            return
+        if name in KEEPING and self.mode == "import":
             return
         for value in (*arguments, *keywords.values()):
             self.called_back(value, node, name in PURE_HIGHER_ORDER)
@@ -136,10 +144,25 @@ class Externals(Methods):
     def _durable_arguments(self, name: str, node: ast.Call, arguments: list[Value]) -> None:
         for argument, value in zip(node.args, arguments, strict=False):
             inner = strip(value)
+            if name in _CONSUMING:
+                for made in made_within(inner, argument):
+                    self.misuse(made, "argument", made.origin)
             if isinstance(inner, Durable) and name in _COMPUTING:
                 self.misuse(value, "argument", argument)
             elif isinstance(inner, Generator) and name in _COMPUTING | _DRIVING:
                 self.misuse(value, "driven" if name in _DRIVING else "argument", argument)
+
+    def _changes(self, name: str, node: ast.Call, arguments: list[Value]) -> None:
+        """Functions that change what they are given: `heappush(heap, x)`, `setattr(thing, "name", x)`."""
+        if not arguments or isinstance(node.args[0], ast.Starred):
+            return
+        if name in CHANGE_FIRST:
+            self.fire("mutated", arguments[0], node.args[0], node)
+        elif name in ("builtins.setattr", "builtins.delattr") and len(arguments) > 1:
+            known = strip(arguments[1])
+            attribute = known.value if isinstance(known, Constant) and isinstance(known.value, str) else "…"
+            target = ast.copy_location(ast.Attribute(node.args[0], attribute, ast.Store()), node)
+            self.fire("attribute_stored", arguments[0], target, node, UNKNOWN)
 
     def _external_result(self, name: str, node: ast.expr, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         first = arguments[0] if arguments else UNKNOWN
@@ -152,6 +175,8 @@ class Externals(Methods):
                 return SetValue(element.rpartition(".")[2] if element else None, name[9:])
             case "builtins.list" | "builtins.sorted" | "builtins.tuple" | "collections.deque":
                 return Container("tuple" if name == "builtins.tuple" else "list", self.item_of(first))
+            case "collections.defaultdict" if strip(first) in _SET_CLASSES:
+                return Container("dict", SetValue())
             case "builtins.dict" | "builtins.dict.fromkeys" | "collections.OrderedDict":
                 return Container("dict")
             case "builtins.iter" | "builtins.reversed" | "builtins.map" | "builtins.filter" | "builtins.zip":
@@ -160,8 +185,13 @@ class Externals(Methods):
                 return Iterator(Container("tuple", UNKNOWN, (UNKNOWN, self.item_of(first))))
             case "builtins.staticmethod" | "builtins.classmethod" | "functools.cache" | "functools.lru_cache":
                 return first
+            case "builtins.property" | "functools.cached_property" if isinstance(strip(first), Function):
+                return self._property(strip(first))
             case "functools.partial":
-                return Partial(first)
+                inner = strip(first) if isinstance(strip(first), Partial) else Partial(first)
+                assert isinstance(inner, Partial)
+                named = dict(sorted({**dict(inner.keywords), **keywords}.items(), key=lambda pair: pair[0]))
+                return Partial(inner.target, (*inner.arguments, *arguments[1:]), tuple(named.items()))
             case "builtins.getattr":
                 return self._getattr(node, arguments)
             case "builtins.super":
@@ -188,6 +218,13 @@ class Externals(Methods):
         if name.startswith("builtins."):
             return UNKNOWN
         return Instance(name) if name.rpartition(".")[2][:1].isupper() else UNKNOWN
+
+    def _property(self, value: Value) -> Value:
+        """A lambda that `property` was given is a property; a method that has a name may be called by it as well."""
+        if isinstance(value, Function) and isinstance(value.node.node, ast.Lambda):
+            self.engine.resolver.marks(value.node).is_property = True
+            return value
+        return UNKNOWN
 
     def _iterator(self, name: str, node: ast.expr, arguments: list[Value]) -> Value:
         if name in ("builtins.map", "builtins.filter"):
@@ -241,5 +278,14 @@ class Externals(Methods):
         raise NotImplementedError
 
 
+_EXCEPTIONS = ("Error", "Exception", "Warning", "Timeout", "Interrupt", "Empty", "Full")
+#: Exception classes that are older than the convention of how to write them.
+_OLD_EXCEPTIONS = frozenset(
+    ["socket.timeout", "socket.error", "socket.gaierror", "socket.herror", "select.error", "os.error", "dbm.error"]
+) | {"curses.error", "_thread.error", "getopt.error"}
+
+
 def is_exception(name: str) -> bool:
-    return name.endswith(("Error", "Exception", "Warning", "Timeout", "Interrupt", "Empty", "Full", "timeout", "error"))
+    """Whether an external name is that of an exception class, which are written in CapWords: `log.error` is a call."""
+    last = name.rpartition(".")[2]
+    return (last[:1].isupper() and last.endswith(_EXCEPTIONS)) or name in _OLD_EXCEPTIONS

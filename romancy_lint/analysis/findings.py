@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import warnings
 from collections import deque
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from romancy_lint.analysis.model import FunctionNode
-from romancy_lint.analysis.scope import children
+from romancy_lint.analysis.callers import Callers
 from romancy_lint.analysis.walk import Fact, Walk
-from romancy_lint.finding import Finding, Fix, Hop
+from romancy_lint.finding import Edit, Finding, Fix, Hop
+from romancy_lint.source import Source
 
 if TYPE_CHECKING:
     from romancy_lint.analysis.engine import Engine
@@ -70,31 +72,47 @@ class Findings:
         )
 
     def _fix(self, fact: Fact) -> Fix | None:
-        """A fix that needs a running workflow is unsafe in a helper that other code calls too."""
+        """A fix that parses; one that needs a running workflow is unsafe where other code runs what it changes."""
         fix = fact.fix
-        if fix is None or fact.outside is None or fix.applicability == "unsafe":
+        if fix is None or not parses(fact.module.source, fix.edits):
+            return None
+        if fix.applicability == "unsafe" or not any(".current()" in edit.content for edit in fix.edits):
             return fix
-        if fact.outside.name in self._outside_names:
-            return Fix("unsafe", fix.message, fix.edits, fix.imports)
-        return fix
+        names = self._callers.names(fact.module, fact.place)
+        if names is None:
+            return dataclasses.replace(fix, applicability="unsafe")
+        return dataclasses.replace(fix, callers=names)
 
     @cached_property
-    def _outside_names(self) -> set[str]:
-        """Every name that code mentions which no workflow reaches."""
-        inside = {id(node.node) for node in self._reached_nodes}
-        todo: list[ast.AST] = [module.source.tree for module in self.engine.project.modules.values() if module]
-        found: set[str] = set()
-        while todo:
-            part = todo.pop()
-            if id(part) in inside:
-                continue
-            if isinstance(part, ast.Name):
-                found.add(part.id)
-            elif isinstance(part, ast.Attribute):
-                found.add(part.attr)
-            todo += children(part)
-        return found
+    def _callers(self) -> Callers:
+        workflows = list(self.engine.workflows.values())
+        reached = [walk.node for walk in self._reach(workflows) if walk.node is not None]
+        of_group = [m for path, m in self.engine.project.modules.items() if m and self.engine.is_own(path)]
+        return Callers(of_group, reached, {id(node.node) for node in self.engine.workflows})
 
-    @cached_property
-    def _reached_nodes(self) -> set[FunctionNode]:
-        return {walk.node for walk in self._reach(list(self.engine.workflows.values())) if walk.node is not None}
+
+def parses(source: Source, edits: tuple[Edit, ...]) -> bool:
+    """Whether the statements that edits change parse afterwards, and compile if they did before."""
+    first, last = min(e.place.row for e in edits), max(e.place.end_row for e in edits)
+    for statement in source.tree.body:
+        start = min([statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", ()))])
+        end = statement.end_lineno or statement.lineno
+        if start <= last and first <= end:
+            first, last = min(first, start), max(last, end)
+    begin = source.offset(first, 1)
+    text = before = source.text[begin : source.offset(last + 1, 1) if last < len(source.lines) else None]
+    for edit in sorted(edits, reverse=True):
+        place = edit.place
+        at = source.offset(place.row, place.column) - begin, source.offset(place.end_row, place.end_column) - begin
+        text = text[: at[0]] + edit.content + text[at[1] :]
+    return _compiles(text) or (_compiles(text, ast.PyCF_ONLY_AST) and not _compiles(before))
+
+
+def _compiles(text: str, flags: int = 0) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, "<fix>", "exec", flags, dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True

@@ -15,6 +15,7 @@ from romancy_lint.analysis.values import (
     Generator,
     Instance,
     Iterator,
+    SetValue,
     Value,
     options,
     strip,
@@ -79,8 +80,7 @@ class Frame:
         place = module.source.place(node)
         if fix is not None and not _reads_back(module, node):
             fix = None
-        outside = self.function if fix is not None and f"{PACKAGE}:Context" in fix.imports else None
-        fact = Fact(rule.code, place, message, module, fix, expression, outside)
+        fact = Fact(rule.code, place, message, module, fix, expression)
         self.walk.facts.setdefault((rule.code, place), fact)
 
     # -- text and fixes --------------------------------------------------------------------------------------------
@@ -90,28 +90,48 @@ class Frame:
     def replace(self, node: ast.AST, content: str) -> Edit:
         return Edit(self.module.source.place(node), content)
 
+    def wrap(self, function: str, node: ast.expr) -> tuple[Edit, ...]:
+        """Give an expression to a function; a `yield` keeps the parentheses that it has around it."""
+        if not isinstance(node, ast.Yield | ast.YieldFrom):
+            return (self.replace(node, f"{function}({self.text(node)})"),)
+        at = self.module.source.place(node)
+        around = Place(at.row, at.column - 1, at.end_row, at.end_column + 1)
+        text = self.module.source.span(around) if at.column > 1 else ""
+        if text[:1] + text[-1:] != "()":
+            return (self.replace(node, f"{function}(({self.text(node)}))"),)
+        return (Edit(around, f"{function}({text})"),)
+
     def insert(self, node: ast.AST, content: str, after: bool = False) -> Edit:
         place = self.module.source.place(node)
         row, column = (place.end_row, place.end_column) if after else (place.row, place.column)
         return Edit(Place(row, column, row, column), content)
 
-    def context(self) -> str | None:
-        """The name under which the context of the workflow can be reached here."""
+    def context(self, given: bool = False) -> str | None:
+        """The name of the context of the workflow here; with `given`, that of a parameter."""
         env: Env | None = self.env
         while env is not None and env.outer is not None:
             for name, value in env.vars.items():
-                if isinstance(strip(value), Instance) and strip(value) == Instance(CONTEXT) and "." not in name:
+                if strip(value) == Instance(CONTEXT) and self.env.find(name) is env and self._is_certain(name, given):
                     return name
             env = env.outer
         return None
 
-    def context_expression(self) -> tuple[str, tuple[str, ...]]:
+    def _is_certain(self, name: str, given: bool) -> bool:
+        """Whether a name that holds the context always does: a parameter with a default may hold something else."""
+        function = self.function
+        while function is not None and name not in function.scope[0]:
+            function = function.parent
+        if function is None or name in function.defaults:
+            return False
+        return not given or any(parameter.arg == name for parameter in function.parameters)
+
+    def context_expression(self, given: bool = False) -> tuple[str, tuple[str, ...]]:
         """An expression for the context, and what it needs imported."""
-        name = self.context()
+        name = self.context(given)
         if name is not None:
             return name, ()
         spelled, imports = self.spelling("Context")
-        return f"{spelled}.current()", imports or (f"{PACKAGE}:Context",)
+        return f"{spelled}.current()", imports
 
     def spelling(self, name: str) -> tuple[str, tuple[str, ...]]:
         """How this module says a name of romancy, and what has to be imported for it."""
@@ -171,4 +191,6 @@ def _inside(value: Value) -> tuple[Value, ...]:
             return (item, *items)
         case Iterator(item=item):
             return (item,)
+        case SetValue(held=Durable() as held):
+            return (held,)
     return ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from romancy_lint.analysis.model import Module
 from romancy_lint.analysis.scope import bound_names, own_nodes
 from romancy_lint.analysis.values import ModuleValue
-from romancy_lint.names.types import MUTATORS
+from romancy_lint.names.types import CHANGE_FIRST, MUTATORS
 
 if TYPE_CHECKING:
     from romancy_lint.analysis.engine import Engine
@@ -66,6 +66,8 @@ class Mutations:
                     self._called.add(attr)
                     if attr in _METHODS:
                         local = self._write(module, node, owner, local)
+                    elif isinstance(owner, ast.Name) and f"{owner.id}.{attr}" in CHANGE_FIRST and part.args:
+                        local = self._write(module, node, part.args[0], local)
                 case ast.Subscript(value=owner, ctx=ast.Store() | ast.Del()):
                     local = self._write(module, node, owner, local)
                 case ast.Attribute(value=ast.Name(id=name), attr=attr, ctx=ast.Store()):

@@ -32,6 +32,7 @@ from romancy_lint.analysis.values import (
 from romancy_lint.names.language import PACKAGE, PUBLIC
 from romancy_lint.names.sources import CALLED, READ
 from romancy_lint.names.table import canonical
+from romancy_lint.names.types import COMPARABLE
 
 if TYPE_CHECKING:
     from romancy_lint.analysis.engine import Engine
@@ -294,11 +295,12 @@ class Resolver:
             return bind(value, receiver, self.marks(function))
         if isinstance(definition, ast.ClassDef):
             return Class(node.module.class_(definition))
+        declared = definition.annotation if isinstance(definition, ast.AnnAssign) else None
         if binding.value is None:
-            return UNKNOWN
+            return UNKNOWN if isinstance(receiver, Class) else self.annotation(node.module, declared)
         value = self.at_import(node.module, binding.value)
-        if isinstance(value, Unknown) and isinstance(definition, ast.AnnAssign):
-            return self.annotation(node.module, definition.annotation)
+        if declared is not None and _says_nothing(value):
+            return self.annotation(node.module, declared)
         if isinstance(strip(value), Function) and isinstance(receiver, Object):
             return bind(strip(value), receiver, Marks())
         return value
@@ -360,7 +362,7 @@ class Resolver:
                 except (SyntaxError, ValueError, RecursionError):
                     return UNKNOWN
             case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-                return join(self.annotation(module, left), self.annotation(module, right))
+                return _either([self.annotation(module, left), self.annotation(module, right)], _is_none(left, right))
             case ast.Subscript(value=value, slice=index):
                 return self._generic(module, value, index)
             case ast.Name() | ast.Attribute():
@@ -390,10 +392,10 @@ class Resolver:
         name = outer.name.rpartition(".")[2] if isinstance(outer, External) else ""
         first = index.elts[0] if isinstance(index, ast.Tuple) and index.elts else index
         if name in _TRANSPARENT_GENERICS:
-            return self.annotation(module, first)
+            return _either([self.annotation(module, first)], name == "Optional")
         if name == "Union":
             parts = index.elts if isinstance(index, ast.Tuple) else [index]
-            return union([self.annotation(module, part) for part in parts])
+            return _either([self.annotation(module, part) for part in parts], _is_none(*parts))
         if name in ("set", "frozenset"):
             element = self.annotation(module, first)
             known = element.type.rpartition(".")[2] if isinstance(element, Instance) else None
@@ -409,6 +411,25 @@ class Resolver:
         if name in ("type", "Type"):
             return self.type_value(module, first)
         return instance_of(outer)
+
+
+def _says_nothing(value: Value) -> bool:
+    """Whether the default of a field leaves its type to the annotation: `None`, or what describes a field."""
+    if isinstance(value, Instance):
+        return value.type in ("attr.Factory", "attrs.Factory", "pydantic.Field", "pydantic.fields.Field")
+    return isinstance(value, Unknown) or (isinstance(value, Constant) and value.value is None)
+
+
+def _is_none(*parts: ast.expr) -> bool:
+    """Whether one of the types is `None`."""
+    return any(isinstance(part, ast.Constant) and part.value is None for part in parts)
+
+
+def _either(values: list[Value], optional: bool) -> Value:
+    """One of several types; a text or number that may be `None` cannot be compared, so it is nothing known."""
+    value = union(values)
+    plain = isinstance(value, Instance) and value.type.removeprefix("builtins.") in COMPARABLE
+    return UNKNOWN if optional and plain else value
 
 
 def _is_open(index: ast.Tuple) -> bool:

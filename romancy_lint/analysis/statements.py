@@ -25,10 +25,13 @@ from romancy_lint.analysis.values import (
     Unknown,
     Value,
     join,
+    made_within,
     options,
     strip,
     union,
 )
+
+_EXITS = (External("sys.exit"), External("builtins.exit"), External("builtins.quit"))
 
 
 class Statements(Calls):
@@ -62,7 +65,9 @@ class Statements(Calls):
         value = self.eval(node.value)
         if not isinstance(node.value, ast.Name):
             self.misuse_unless_list(value, "dropped", node.value)
-        return isinstance(node.value, ast.Call) and strip(self._callee(node.value)) == External("sys.exit")
+            for made in made_within(strip(value), node.value):
+                self.misuse(made, "dropped", made.origin)
+        return isinstance(node.value, ast.Call) and strip(self._callee(node.value)) in _EXITS
 
     def _callee(self, node: ast.Call) -> Value:
         return self.quiet(node.func) if isinstance(node.func, ast.Name | ast.Attribute) else UNKNOWN
@@ -128,6 +133,19 @@ class Statements(Calls):
                 held = option.item if isinstance(option, Container) else option
                 if isinstance(held, Durable | Generator):
                     self.pending[id(held.origin)] = (held, name)
+            several = made_within(strip(value), node.value) if node.value is not None else []
+            if several and not self._is_read(name):
+                for made in several:
+                    self.misuse(made, f"unused:{name}", made.origin)
+
+    def _is_read(self, name: str) -> bool:
+        """Whether a variable of this function is used after all, here or in what is nested."""
+        if self.function is None or name in self.function.scope[2]:
+            return True
+        return any(
+            isinstance(part, ast.Name) and part.id == name and not isinstance(part.ctx, ast.Store)
+            for part in ast.walk(self.function.node)
+        )
 
     def _unpack(self, elements: list[ast.expr], value: Value, node: ast.AST) -> None:
         inner = strip(value)
@@ -195,6 +213,7 @@ class Statements(Calls):
     def raised(self, node: ast.Raise) -> bool:
         if node.exc is not None:
             self.eval(node.exc)
+            self.fire("raising", node)
         self.eval_optional(node.cause)
         return True
 
@@ -235,6 +254,8 @@ class Statements(Calls):
     def branch(self, node: ast.If) -> bool:
         if is_type_checking(node.test):
             return self.block(node.orelse)
+        if isinstance(node.test, ast.Constant) and not node.test.value:
+            return self.block(node.orelse)  # `if False: yield` only makes a generator of the function
         self.test(self.eval(node.test), node.test)
         before = dict(self.env.vars)
         self._narrow(node.test, True)

@@ -114,6 +114,7 @@ class SetValue(Value):
 
     element: str | None = None
     kind: str = "set"
+    held: Durable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,7 @@ class Durable(Value):
     kind: str
     origin: ast.expr
     target: FunctionNode | None = None
+    result: Value = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +171,17 @@ class Global(Value):
 
 @dataclass(frozen=True, slots=True)
 class Partial(Value):
-    """`functools.partial` of something."""
+    """`functools.partial` of something, with the arguments that it binds."""
 
     target: Value
+    arguments: tuple[Value, ...] = ()
+    keywords: tuple[tuple[str, Value], ...] = ()
     depth: int = field(default=1, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if _nested(self, self.target):
-            object.__setattr__(self, "target", UNKNOWN)
+        if _nested(self, self.target, *self.arguments, *(value for _, value in self.keywords)):
+            for name, value in (("target", UNKNOWN), ("arguments", ()), ("keywords", ())):
+                object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +196,7 @@ class Choice(Value):
 
 
 _LIMIT = 6
+_COLLECTIONS = (ast.List, ast.Tuple, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 def join(left: Value, right: Value) -> Value:
@@ -230,6 +236,30 @@ def options(value: Value) -> tuple[Value, ...]:
 def strip(value: Value) -> Value:
     """The value without the variable that holds it."""
     return value.value if isinstance(value, Global) else value
+
+
+def made_within(value: Value, node: ast.AST) -> list[Durable | Generator]:
+    """The call objects in a collection that the expression itself makes, and nobody else holds."""
+    if not _is_collection(node):
+        return []
+    match value:
+        case SetValue(held=Durable() as held):
+            parts: tuple[Value, ...] = (held,)
+        case Container(item=item, items=items):
+            parts = (*options(item), *(option for part in items for option in options(part)))
+        case Iterator(item=item):
+            parts = options(item)
+        case _:
+            return []
+    made = {id(part.origin): part for part in parts if isinstance(part, Durable | Generator)}
+    inside = {id(part) for part in ast.walk(node)} if made else set()
+    return [part for key, part in made.items() if key in inside]
+
+
+def _is_collection(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id in ("list", "tuple", "map")
+    return isinstance(node, _COLLECTIONS)
 
 
 def union(values: list[Value]) -> Value:

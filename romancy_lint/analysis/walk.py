@@ -20,7 +20,6 @@ class Fact:
     module: Module
     fix: Fix | None = None
     expression: str | None = None
-    outside: FunctionNode | None = None
 
 
 @dataclass(eq=False)

@@ -334,6 +334,7 @@ CALLED: dict[str, tuple[str, ...]] = {
         "lmdb.*",
     ),
     "ROM204": (
+        *_join("builtins", "exit quit"),
         "subprocess.*",
         *_join(
             "os", "system popen fork forkpty abort kill killpg _exit wait wait3 wait4 waitpid waitid nice startfile"

@@ -133,6 +133,24 @@ PURE_HIGHER_ORDER = frozenset(
     }
 )
 
+#: What keeps the functions that it is given for later, when it is evaluated while a module is imported.
+KEEPING = frozenset(
+    {
+        "builtins.property",
+        "builtins.staticmethod",
+        "builtins.classmethod",
+        "functools.cached_property",
+        "functools.cache",
+        "functools.lru_cache",
+        "dataclasses.field",
+        "attrs.field",
+        "attrs.Factory",
+        "attr.ib",
+        "attr.Factory",
+        "pydantic.Field",
+    }
+)
+
 #: Builtins that consume an iterable without telling its order.
 ORDER_FREE = frozenset(
     f"builtins.{name}"
@@ -188,6 +206,25 @@ LEAKS = {
     "json.dumps": "json.dumps",
     "pprint.pformat": "pformat",
 }
+
+#: Functions that change their first argument.
+CHANGE_FIRST = frozenset(
+    {
+        "heapq.heappush",
+        "heapq.heappop",
+        "heapq.heapify",
+        "heapq.heappushpop",
+        "heapq.heapreplace",
+        "bisect.insort",
+        "bisect.insort_left",
+        "bisect.insort_right",
+        "random.shuffle",
+        "random.Random.shuffle",
+    }
+)
+
+#: Attributes of external objects, and the type of what they hold.
+ATTRIBUTES = {"pathlib.Path.parent": "pathlib.Path"}
 
 MUTATORS: dict[str, frozenset[str]] = {
     "list": frozenset(["append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse"]),

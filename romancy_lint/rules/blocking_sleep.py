@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from romancy_lint.analysis.naming import is_name_of
 from romancy_lint.finding import Fix
 from romancy_lint.rules.rule import Bad, Rule, expression
 
@@ -47,11 +48,13 @@ def wf(ctx: Context):
     )
 
     def used(self, frame: Frame, name: str, node: ast.expr, call: ast.Call | None) -> None:
-        frame.report(self, node, self.message(name), self._fix(frame, call), expression(frame, node, call))
+        frame.report(self, node, self.message(name), self._fix(frame, name, call), expression(frame, node, call))
 
-    def _fix(self, frame: Frame, call: ast.Call | None) -> Fix | None:
+    def _fix(self, frame: Frame, name: str, call: ast.Call | None) -> Fix | None:
         """Only where a yield belongs: a statement of the workflow itself."""
         if call is None or frame.function not in frame.engine.workflows or len(call.args) != 1:
+            return None
+        if not is_name_of(frame, call.func, name):
             return None
         around = frame.parent(call)
         around = frame.parent(around) if isinstance(around, ast.Await) else around

@@ -53,7 +53,7 @@ def wf(ctx: Context):
             whole = frame.text(node)
             name = frame.module.source.span(start)
             fixed = f"yield {name}{whole[len(frame.text(node.func)) :]}"
-            bare = isinstance(frame.parent(node), ast.Expr | ast.Assign | ast.AnnAssign | ast.Return | ast.Yield)
+            bare = isinstance(frame.parent(node), ast.Expr | ast.Assign | ast.AnnAssign | ast.Yield)
             inside = isinstance(frame.parent(node), ast.Yield)
             text = fixed.removeprefix("yield ") if inside else fixed if bare else f"({fixed})"
             if frame.function is not None and frame.function.is_generator and not frame.comprehension:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from romancy_lint.analysis.values import Class, Container, Global, Object, SetValue, Unknown, Value, strip
+from romancy_lint.analysis.values import UNKNOWN, Class, Container, Global, Object, SetValue, Unknown, Value, strip
 from romancy_lint.rules.rule import Bad, Rule
 
 if TYPE_CHECKING:
@@ -19,8 +19,10 @@ def _is_shared(frame: Frame, owner: Class | Object, name: str) -> bool:
         return False
     if owner.node.node.decorator_list:
         return False
+    if all(binding.value is None for binding in owner.node.bindings.get(name, ())):
+        return False  # only announced: every instance has its own
     held = resolver.class_attribute(owner.node, name, owner)
-    return held is not None and isinstance(strip(held), Container | SetValue) and name in owner.node.bindings
+    return isinstance(strip(held or UNKNOWN), Container | SetValue)
 
 
 class ClassWrite(Rule):
@@ -41,6 +43,20 @@ def wf(ctx: Context):
     stats.total += 1
     yield charge(stats.total)
 """,
+        """\
+class Stats:
+    seen: list[int]
+
+    def __init__(self, rows):
+        for name in ("seen",):
+            setattr(self, name, rows)
+
+@workflow
+def wf(ctx: Context):
+    stats = Stats([])
+    stats.seen.append(1)
+    yield charge(type(stats).__name__)
+""",
     )
     BAD = (
         Bad("""\
@@ -50,6 +66,19 @@ class Stats:
 @workflow
 def wf(ctx: Context):
     Stats.total += 1  # bad
+    yield charge(1)
+"""),
+        Bad("""\
+class Stats:
+    total = 0
+
+    def count(self):
+        self.__class__.total = 1  # bad
+        setattr(Stats, "total", 2)  # bad
+
+@workflow
+def wf(ctx: Context):
+    Stats().count()
     yield charge(1)
 """),
     )

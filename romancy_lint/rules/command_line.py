@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+from typing import TYPE_CHECKING
+
 from romancy_lint.rules.rule import ANYWHERE, Bad, Rule
+
+if TYPE_CHECKING:
+    from romancy_lint.analysis.expressions import Expressions as Frame
+
+
+def _is_told(call: ast.Call) -> bool:
+    """Whether a parser is given what it has to parse."""
+    given = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "args")]
+    return any(not (isinstance(part, ast.Constant) and part.value is None) for part in given)
 
 
 class CommandLine(Rule):
@@ -18,6 +30,13 @@ class CommandLine(Rule):
 def wf(ctx: Context, mode: str):
     yield charge(mode)
 """,
+        """\
+from argparse import ArgumentParser
+
+@workflow
+def wf(ctx: Context, words: list[str]):
+    yield charge(ArgumentParser().parse_args(words).mode)
+""",
     )
     BAD = (
         Bad("""\
@@ -27,4 +46,15 @@ import sys
 def wf(ctx: Context):
     yield charge(sys.argv[1])  # bad
 """),
+        Bad("""\
+from argparse import ArgumentParser
+
+@workflow
+def wf(ctx: Context):
+    yield charge(ArgumentParser().parse_args(None).mode)  # bad
+"""),
     )
+
+    def used(self, frame: Frame, name: str, node: ast.expr, call: ast.Call | None) -> None:
+        if call is None or not (name.startswith(("argparse.", "optparse.")) and _is_told(call)):
+            super().used(frame, name, node, call)

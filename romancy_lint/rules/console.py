@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from romancy_lint.analysis.naming import is_name_of
 from romancy_lint.finding import Fix
 from romancy_lint.rules.rule import Bad, Rule, expression
 
@@ -59,7 +60,9 @@ def wf(ctx: Context):
     def _fix(self, frame: Frame, name: str, call: ast.Call | None) -> Fix | None:
         if name != "builtins.print" or call is None or len(call.args) != 1 or call.keywords:
             return None
-        if not isinstance(frame.parent(call), ast.Expr) or isinstance(call.args[0], ast.Starred):
+        if not is_name_of(frame, call.func, name) or not isinstance(frame.parent(call), ast.Expr):
+            return None
+        if isinstance(call.args[0], ast.Starred):
             return None
         ctx, imports = frame.context_expression()
         argument = call.args[0]

@@ -40,7 +40,11 @@ def wf(ctx: Context):
     ) -> None:
         if not isinstance(node, ast.Call) or any(isinstance(a, ast.Starred) for a in node.args):
             return
-        pairs = [*zip(node.args, given, strict=False), *((k.value, named[k.arg]) for k in node.keywords if k.arg)]
+        here = given[len(given) - len(node.args) :]
+        pairs = [
+            *zip(node.args, here, strict=False),
+            *((k.value, named[k.arg]) for k in node.keywords if k.arg in named),
+        ]
         for argument, value in pairs:
             if strip(value) == Instance(CONTEXT):
                 frame.report(self, argument, f"`{frame.text(argument)}` is the context, which {self.why}")

@@ -41,4 +41,13 @@ from pathlib import Path
 def wf(ctx: Context):
     yield charge(Path("a").read_text())  # bad
 """),
+        Bad("""\
+from pathlib import Path
+
+@workflow
+def wf(ctx: Context, path: Path):
+    path.parent.mkdir()  # bad
+    (path.parent / "y").touch()  # bad
+    yield charge(path.parent.name)
+"""),
     )

@@ -39,6 +39,19 @@ def wf(ctx: Context):
     mine["a"] = 2
     yield charge(mine)
 """,
+        """\
+ITEMS = [3, 1, 2]
+TABLE = {"a": [1]}
+
+@workflow
+def wf(ctx: Context, n: int):
+    mine = ITEMS[n:]
+    mine.extend([4])
+    ITEMS[:].append(5)
+    ITEMS[1:].sort()
+    TABLE["a"][:].append(1)
+    yield charge(mine)
+""",
     )
     BAD = (
         Bad("""\
@@ -65,6 +78,40 @@ IDS = itertools.count()
 @workflow
 def wf(ctx: Context):
     yield charge(next(IDS))  # bad
+"""),
+        Bad("""\
+ROWS = [[1], [2]]
+
+@workflow
+def wf(ctx: Context):
+    ROWS[0].append(3)  # bad
+    ROWS[1:] = []  # bad
+    yield charge(1)
+"""),
+        Bad("""\
+import bisect, heapq
+
+QUEUE = [1]
+
+@workflow
+def wf(ctx: Context, mine: list[int]):
+    heapq.heappush(QUEUE, 2)  # bad
+    bisect.insort(QUEUE, 3)  # bad
+    ctx.random.shuffle(QUEUE)  # bad
+    heapq.heappush(mine, 2)
+    yield charge(1)
+"""),
+        Bad("""\
+class Settings:
+    pass
+
+SETTINGS = Settings()
+
+@workflow
+def wf(ctx: Context):
+    setattr(SETTINGS, "mode", 1)  # bad
+    setattr(Settings(), "mode", 1)
+    yield charge(1)
 """),
     )
 

@@ -74,6 +74,20 @@ def wf(ctx: Context):
     yield tune()
     yield charge(SETTINGS["mode"])  # bad
 """),
+        Bad("""\
+import heapq
+
+QUEUE = [3]
+
+@activity
+def grow():
+    heapq.heappush(QUEUE, 2)
+
+@workflow
+def wf(ctx: Context):
+    yield grow()
+    yield charge(QUEUE[0])  # bad
+"""),
     )
 
     def module_read(self, frame: Frame, module: Module, name: str, node: ast.AST) -> None:

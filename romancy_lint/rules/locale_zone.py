@@ -59,6 +59,20 @@ def wf(ctx: Context):
 """,
             unsafe=True,
         ),
+        Bad("""\
+import time
+
+@workflow
+def wf(ctx: Context, at: float):
+    yield charge(time.localtime(at).tm_hour)  # bad
+"""),
+        Bad("""\
+import time
+
+@workflow
+def wf(ctx: Context, at: float):
+    yield charge(time.ctime(at))  # bad
+"""),
     )
 
     def used(self, frame: Frame, name: str, node: ast.expr, call: ast.Call | None) -> None:

@@ -47,7 +47,8 @@ def wf(ctx: Context):
     ) -> None:
         if not isinstance(node, ast.Call) or any(isinstance(a, ast.Starred) for a in node.args):
             return
-        for argument, value, parameter in zip(node.args, given, parameters_of(function), strict=False):
+        bound = len(given) - len(node.args)
+        for argument, value, parameter in zip(node.args, given[bound:], parameters_of(function)[bound:], strict=False):
             inner = strip(value)
             if parameter.annotation is not None or not isinstance(inner, Container):
                 continue

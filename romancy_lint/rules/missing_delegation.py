@@ -85,6 +85,17 @@ def wf(ctx: Context):
 """,
             unsafe=True,
         ),
+        Bad("""\
+def pair(n):
+    a = yield charge(n)
+    b = yield refund(n)
+    return a, b
+
+@workflow
+def wf(ctx: Context):
+    [pair(n) for n in range(3)]  # bad
+    yield charge(1)
+"""),
     )
 
     def misused(self, frame: Frame, value: Value, how: str, node: ast.expr) -> None:

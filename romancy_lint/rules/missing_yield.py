@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from romancy_lint.analysis.values import Durable, Value
 from romancy_lint.finding import Fix
+from romancy_lint.names.language import CALL_METHODS
 from romancy_lint.rules.rule import Bad, Rule
 from romancy_lint.rules.set_iteration import shown
 
@@ -28,10 +29,21 @@ def yield_fix(frame: Frame, node: ast.expr, how: str, keyword: str = "yield") ->
         return None
     if how.startswith("unused:"):
         return None
-    around = frame.parent(node)
-    bare = isinstance(around, ast.Expr | ast.Assign | ast.AnnAssign | ast.Return)
+    node = _with_options(frame, node)
+    bare = isinstance(frame.parent(node), ast.Expr | ast.Assign | ast.AnnAssign)
     text = f"{keyword} {frame.text(node)}"
     return Fix("unsafe", f"Insert `{keyword}`", (frame.replace(node, text if bare else f"({text})"),))
+
+
+def _with_options(frame: Frame, node: ast.expr) -> ast.expr:
+    """The call with its `.options(…)`, which belong to what is yielded."""
+    around = frame.parent(node)
+    while isinstance(around, ast.Attribute) and around.attr in CALL_METHODS:
+        call = frame.parent(around)
+        if not isinstance(call, ast.Call) or call.func is not around:
+            break
+        node, around = call, frame.parent(call)
+    return node
 
 
 def _may_yield(frame: Frame, node: ast.expr) -> bool:
@@ -111,6 +123,13 @@ def wf(ctx: Context):
 def wf(ctx: Context):
     call = charge(1)  # bad
     yield refund(1)
+"""),
+        Bad("""\
+@workflow
+def wf(ctx: Context, values: list[int]):
+    [charge(v) for v in values]  # bad
+    if any(charge(v) for v in values):  # bad
+        yield refund(1)
 """),
     )
 

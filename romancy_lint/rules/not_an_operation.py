@@ -60,6 +60,13 @@ def wf(ctx: Context):
     for row in rows():
         yield charge(row)
 """,
+        """\
+@workflow
+def wf(ctx: Context, n: int):
+    if False:
+        yield
+    return n + 1
+""",
     )
     BAD = (
         Bad("""\

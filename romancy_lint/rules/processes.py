@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from romancy_lint.analysis.values import External
 from romancy_lint.finding import Fix
 from romancy_lint.rules.rule import Bad, Rule, expression
 
@@ -53,7 +54,33 @@ def wf(ctx: Context):
     subprocess.run(["true"])  # bad
     yield charge(1)
 """),
+        Bad("""\
+@workflow
+def wf(ctx: Context):
+    yield charge(1)
+    raise SystemExit(1)  # bad
+"""),
+        Bad(
+            """\
+@workflow
+def wf(ctx: Context):
+    yield charge(1)
+    quit()  # bad
+""",
+            """\
+@workflow
+def wf(ctx: Context):
+    yield charge(1)
+    raise RuntimeError()  # bad
+""",
+            unsafe=True,
+        ),
     )
+
+    def raising(self, frame: Frame, node: ast.Raise) -> None:
+        named = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        if isinstance(named, ast.Name) and frame.quiet(named) == External("builtins.SystemExit"):
+            frame.report(self, node, self.message("SystemExit"), expression=frame.text(node))
 
     def used(self, frame: Frame, name: str, node: ast.expr, call: ast.Call | None) -> None:
         fix = None

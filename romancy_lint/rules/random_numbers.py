@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from romancy_lint.analysis.naming import named, swapped
 from romancy_lint.finding import Fix
 from romancy_lint.rules.rule import ANYWHERE, Bad, Rule, expression
 
@@ -87,9 +88,12 @@ def wf(ctx: Context):
         module, _, function = name.rpartition(".")
         if module != "random" or function in ("seed", "setstate", "getstate"):
             return None
-        ctx, imports = frame.context_expression()
+        found = named(frame, name, node, call)
+        if found is None:
+            return None
         if function == "Random":
+            ctx, imports = frame.context_expression()
             edits = (frame.replace(node, f"{ctx}.random"),)
-            return Fix("unsafe", "Draw from the recorded seed", edits, imports) if call is not None else None
-        target = call.func if call is not None else node
-        return Fix("safe", "Draw from the recorded seed", (frame.replace(target, f"{ctx}.random.{function}"),), imports)
+            return Fix("unsafe", "Draw from the recorded seed", edits, imports) if found[1] else None
+        content, imports = swapped(frame, found, f"random.{function}")
+        return Fix("safe", "Draw from the recorded seed", (frame.replace(found[0], content),), imports)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from romancy_lint.analysis.naming import named, swapped
 from romancy_lint.finding import Fix
 from romancy_lint.rules.rule import ANYWHERE, Bad, Rule, expression
 
@@ -53,10 +54,9 @@ def wf(ctx: Context):
 
     def used(self, frame: Frame, name: str, node: ast.expr, call: ast.Call | None) -> None:
         fix = None
-        if name in ("uuid.uuid4", "uuid_utils.uuid4"):
-            ctx, imports = frame.context_expression()
-            target = call.func if call is not None else node
-            fix = Fix(
-                "safe", "Make the identifier from the recorded seed", (frame.replace(target, f"{ctx}.uuid4"),), imports
-            )
+        found = named(frame, name, node, call) if name in ("uuid.uuid4", "uuid_utils.uuid4") else None
+        if found is not None:
+            content, imports = swapped(frame, found, "uuid4")
+            edits = (frame.replace(found[0], content),)
+            fix = Fix("safe", "Make the identifier from the recorded seed", edits, imports)
         frame.report(self, node, self.message(name), fix, expression(frame, node, call))

@@ -35,15 +35,24 @@ def is_total(key: ast.expr) -> bool:
 
 
 def ordering_fix(frame: Frame, value: Value, node: ast.expr) -> Fix | None:
-    """Walk a display as a tuple, anything else sorted."""
-    if isinstance(node, ast.Set) and not any(isinstance(e, ast.Starred) for e in node.elts):
-        text = frame.text(node)
-        inner = text[1:-1].rstrip()
-        comma = "," if len(node.elts) == 1 and not inner.endswith(",") else ""
-        return Fix("safe", "Walk a tuple", (frame.replace(node, f"({inner}{comma})"),))
+    """Walk a display of constants as a tuple when none of them comes twice, anything else sorted."""
     known = isinstance(value, SetValue) and value.element in COMPARABLE
-    edit = frame.replace(node, f"sorted({frame.text(node)})")
-    return Fix("safe" if known else "unsafe", "Walk it in order", (edit,))
+    if isinstance(node, ast.Set):
+        values = constants(node)
+        if values is not None and len(set(values)) == len(values):
+            text = frame.text(node)
+            inner = text[1:-1] if len(values) > 1 else f"{frame.text(node.elts[0])},"
+            return Fix("safe", "Walk a tuple", (frame.replace(node, f"({inner})"),))
+        known = values is not None and len({type(v) for v in values}) == 1 and type(values[0]).__name__ in COMPARABLE
+    return Fix("safe" if known else "unsafe", "Walk it in order", frame.wrap("sorted", node))
+
+
+def constants(node: ast.Set) -> list[object] | None:
+    """The elements of a display, when all of them are constants."""
+    try:
+        return [ast.literal_eval(element) for element in node.elts]
+    except ValueError:
+        return None
 
 
 class SetIteration(Rule):

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from romancy_lint.analysis.values import SetValue, Value
-from romancy_lint.finding import Fix
+from romancy_lint.finding import Applicability, Fix
 from romancy_lint.names.types import COMPARABLE
 from romancy_lint.rules.rule import ANYWHERE, Bad, Rule
 from romancy_lint.rules.set_iteration import shown
@@ -39,7 +39,7 @@ class SetLeak(Rule):
     name = "set-order-leak"
     why = "writes the order of a set down, which differs between processes: `sorted(…)` it"
     modes = ANYWHERE
-    fixes = "safe"
+    fixes = "safe where the elements are known to be comparable, else unsafe"
     GOOD = (
         """\
 @workflow
@@ -91,6 +91,8 @@ def wf(ctx: Context, names: set[str]):
             frame.report(self, node, f"{how} of `{shown(frame, node)}` {self.why}", self._fix(frame, value, node, how))
 
     def _fix(self, frame: Frame, value: Value, node: ast.expr, how: str) -> Fix | None:
+        known = how == "join" or (isinstance(value, SetValue) and value.element in COMPARABLE)
+        sure: Applicability = "safe" if known else "unsafe"
         around = frame.parent(node)
         if (
             how == "list"
@@ -98,10 +100,7 @@ def wf(ctx: Context, names: set[str]):
             and isinstance(around.func, ast.Name)
             and len(around.args) == 1
         ):
-            return Fix("safe", "Sort it", (frame.replace(around.func, "sorted"),))
-        if how in ("join", "tuple", "deque"):
-            return Fix("safe", "Sort it", (frame.replace(node, f"sorted({frame.text(node)})"),))
-        if how == "unpacking":
-            known = isinstance(value, SetValue) and value.element in COMPARABLE
-            return Fix("safe" if known else "unsafe", "Sort it", (frame.replace(node, f"sorted({frame.text(node)})"),))
+            return Fix(sure, "Sort it", (frame.replace(around.func, "sorted"),))
+        if how in ("join", "tuple", "deque", "unpacking"):
+            return Fix(sure, "Sort it", frame.wrap("sorted", node))
         return None

@@ -89,7 +89,7 @@ def wf(ctx: Context):  # bad
         for part in parts:
             if isinstance(part, ast.Await):
                 around = frame.parent(part)
-                bare = isinstance(around, ast.Expr | ast.Assign | ast.AnnAssign | ast.Return)
+                bare = isinstance(around, ast.Expr | ast.Assign | ast.AnnAssign)
                 content = f"yield {frame.text(part.value)}"
                 edits.append(frame.replace(part, content if bare else f"({content})"))
         return Fix("unsafe", "Make it a generator", tuple(edits))

@@ -80,7 +80,7 @@ def listing_fix(frame: Frame, node: ast.expr, value: Value) -> Fix | None:
             return Fix("safe", "Make a list", (frame.replace(node, content),))
         return None
     if isinstance(strip(value), Iterator) and isinstance(node, ast.Call):
-        return Fix("safe", "Make a list", (frame.replace(node, f"list({frame.text(node)})"),))
+        return Fix("safe", "Make a list", frame.wrap("list", node))
     return None
 
 
@@ -144,12 +144,14 @@ def wf(ctx: Context):
         if not isinstance(node, ast.Call):
             return
         starred = any(isinstance(a, ast.Starred) for a in node.args)
-        positional = [] if starred else list(zip(node.args, given, parameters_of(function), strict=False))
+        bound = len(given) - len(node.args)
+        here = zip(node.args, given[bound:], parameters_of(function)[bound:], strict=False)
+        positional = [] if starred else list(here)
         for argument, value, parameter in positional:
             self._look(frame, function, argument, value, parameter)
         known = {p.arg: p for p in function.parameters}
         for keyword in node.keywords:
-            if keyword.arg in known:
+            if keyword.arg in known and keyword.arg in named:
                 self._look(frame, function, keyword.value, named[keyword.arg], known[keyword.arg])
 
     def _look(self, frame: Frame, function: FunctionNode, node: ast.expr, value: Value, parameter: ast.arg) -> None:
@@ -167,7 +169,7 @@ def wf(ctx: Context):
             fix = Fix(
                 "safe" if inner.element in COMPARABLE else "unsafe",
                 "Sort it",
-                (frame.replace(node, f"sorted({frame.text(node)})"),),
+                frame.wrap("sorted", node),
             )
             message = f"a set {self.why} of `{function.name}`, whose `{parameter.arg}` is not annotated as a set"
             frame.report(self, node, message, fix)

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from romancy_lint.analysis.model import FunctionNode
-from romancy_lint.analysis.values import Value
+from romancy_lint.analysis.values import Iterator, Value
 from romancy_lint.rules.rule import Bad, Rule
 from romancy_lint.rules.set_iteration import shown
 
@@ -64,8 +64,10 @@ def wf(ctx: Context):
     ) -> None:
         if not isinstance(node, ast.Call) or any(isinstance(a, ast.Starred) for a in node.args):
             return
-        if any(k.arg is None for k in node.keywords) or function.owner is not None:
+        if "**" in named or function.owner is not None:
             return
-        problem = unfit(function, len(node.args), [k.arg for k in node.keywords if k.arg])
+        if Iterator() in given[: len(given) - len(node.args)]:  # a `partial` of nobody knows how many
+            return
+        problem = unfit(function, len(given), list(named))
         if problem is not None:
             frame.report(self, node, f"`{shown(frame, node)}` {self.why} of `{function.name}`: {problem}")

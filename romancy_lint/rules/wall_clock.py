@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from romancy_lint.analysis.naming import deferred, named
 from romancy_lint.finding import Fix
 from romancy_lint.rules.rule import ANYWHERE, Bad, Rule, expression
 
@@ -23,6 +24,10 @@ _TIMED = {
     "django.utils.timezone.localtime": 1,
     "django.utils.timezone.localdate": 1,
 }
+
+_WITHOUT_ARGUMENTS = frozenset(
+    {"time.time", "time.time_ns", "datetime.datetime.today", "datetime.datetime.utcnow", "datetime.date.today"}
+)
 
 
 def has_time(name: str, call: ast.Call) -> bool:
@@ -125,15 +130,32 @@ def wf(ctx: Context):
 
     def used(self, frame: Frame, name: str, node: ast.expr, call: ast.Call | None) -> None:
         if call is not None and has_time(name, call):
+            if name in ("time.localtime", "time.ctime"):
+                frame.fire_use("ROM134", name, node, call)
             return
-        frame.report(self, node, self.message(name), self._fix(frame, name, call), expression(frame, node, call))
+        frame.report(self, node, self.message(name), self._fix(frame, name, node, call), expression(frame, node, call))
 
-    def _fix(self, frame: Frame, name: str, call: ast.Call | None) -> Fix | None:
-        if call is None:
+    def _fix(self, frame: Frame, name: str, node: ast.expr, call: ast.Call | None) -> Fix | None:
+        found = named(frame, name, node, call)
+        if found is None:
+            return None
+        place, called = found
+        if not called:
+            return self._deferred(frame, name, place)
+        assert call is not None
+        given = [*call.args, *(keyword.value if keyword.arg else keyword for keyword in call.keywords)]
+        if len(given) > 1 or any(isinstance(argument, ast.Starred | ast.keyword) for argument in given):
             return None
         ctx, imports = frame.context_expression()
-        zone = frame.text(call.args[0]) if call.args else frame.text(call.keywords[0].value) if call.keywords else None
-        replacement = replacements(ctx, zone).get(name)
+        replacement = replacements(ctx, frame.text(given[0]) if given else None).get(name)
         if replacement is None:
             return None
         return Fix("safe", "Read the time of the workflow", (frame.replace(call, replacement),), imports)
+
+    def _deferred(self, frame: Frame, name: str, place: ast.expr) -> Fix | None:
+        """A clock that is handed on becomes a function that reads the other clock when it is called."""
+        if name not in _WITHOUT_ARGUMENTS:
+            return None
+        ctx, imports = frame.context_expression(given=True)
+        content = deferred(frame, place, replacements(ctx, None)[name])
+        return Fix("safe", "Read the time of the workflow", (frame.replace(place, content),), imports)

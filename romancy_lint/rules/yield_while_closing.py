@@ -40,6 +40,17 @@ def wf(ctx: Context):
     finally:
         yield refund(1)
 """,
+        """\
+@workflow
+def wf(ctx: Context):
+    try:
+        yield charge(1)
+    except GeneratorExit:
+        raise
+    except:
+        yield refund(1)
+        raise
+""",
     )
     BAD = (
         Bad("""\
@@ -51,12 +62,24 @@ def wf(ctx: Context):
         yield refund(1)  # bad
         raise
 """),
+        Bad("""\
+@workflow
+def wf(ctx: Context):
+    try:
+        yield charge(1)
+    except:
+        yield refund(1)  # bad
+        raise
+"""),
     )
 
     def attempted(self, frame: Frame, node: ast.Try) -> None:
         if not any(isinstance(part, ast.Yield | ast.YieldFrom) for part in own_nodes(node.body)):
             return
         for handler in node.handlers:
-            if handler.type is not None and caught(frame, handler) & CLOSING:
+            if not caught(frame, handler) & CLOSING:
+                continue
+            if handler.type is not None or any(isinstance(part, ast.Raise) for part in own_nodes(handler.body)):
                 for part in yields_in(handler.body):
                     frame.report(self, part, f"`yield` {self.why}")
+            return  # nothing of it reaches the handlers below

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -266,7 +267,68 @@ def test_settings_select_ignore_and_extend(project: Path):
     assert found() == []
     write("[tool.romancy-lint]\nexclude = ['orders.py']\n")
     assert found() == []
-    assert found("orders.py") == ["ROM101"]
+
+
+@pytest.mark.parametrize("setting", ["exclude = ['orders.py']", "extend-exclude = ['old']", "exclude = ['old/*.py']"])
+def test_what_the_project_excludes_is_left_out_though_it_is_named(project: Path, setting: str):
+    (project / "old").mkdir()
+    (project / "old" / "orders.py").write_text(BAD)
+    (project / "pyproject.toml").write_text(f"[tool.romancy-lint]\n{setting}\n")
+    result = run("old/orders.py")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "old/orders.py is excluded by the settings" in result.stderr
+
+
+def test_a_named_file_in_a_folder_that_is_only_never_walked_is_looked_at(project: Path):
+    (project / "build").mkdir()
+    (project / "build" / "orders.py").write_text(BAD)
+    assert found("build/orders.py") == ["ROM101"]
+
+
+def test_the_hooks_check_the_project_and_not_the_files_of_the_commit():
+    hooks = (Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text().split("- id: ")[1:]
+    assert [hook.split("\n")[0] for hook in hooks] == ["romancy-lint", "romancy-lint-fix"]
+    for hook in hooks:
+        assert "  types: [python]\n  pass_filenames: false\n" in hook
+
+
+NO_TEXT = [b'x = "\xe9"\n', b"# coding: nonsense\n", b"x = 1\x00\n"]
+NO_PYTHON = [b"def f(:\n", b"import romancy\n\n\ndef f(:\n"]
+WALKED = [[], ["--fix"], ["--diff"], ["--jobs", "2"]]
+NAMED = [["broken.py"], ["-"], ["--fix", "-"], ["--fix", "broken.py"]]
+
+
+@pytest.mark.parametrize(
+    ("data", "arguments"),
+    [
+        *itertools.product([*NO_TEXT, *NO_PYTHON], NAMED),
+        *itertools.product([*NO_TEXT, NO_PYTHON[1]], WALKED),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_found(project: Path, data: bytes, arguments: list[str]):
+    (project / "orders.py").write_text(GOOD)
+    (project / "broken.py").write_bytes(data)
+    result = run(*arguments, stdin=data)
+    assert result.exit_code == 1
+    assert (result.stdout + result.stderr).count("ROM000") == 1
+    if "--fix" in arguments and "-" in arguments:
+        assert result.stdout_bytes == data
+
+
+def test_of_files_that_do_not_mention_romancy_only_those_that_are_named_are_parsed(project: Path):
+    (project / "orders.py").write_text(GOOD)
+    (project / "broken.py").write_text("def f(:\n")
+    assert found() == []
+    assert found("orders.py", "broken.py") == ["ROM000"]
+
+
+def test_add_ignore_tells_of_what_it_could_not_read(project: Path):
+    (project / "broken.py").write_text("import romancy\ndef f(:\n")
+    result = run("--add-ignore", "adopted")
+    assert result.exit_code == 1
+    assert "broken.py:2:7: ROM000" in result.stdout
+    assert "1 finding silenced" in result.stderr
+    assert found() == ["ROM000"]
 
 
 def test_settings_know_names_and_decorators_of_the_project(project: Path):

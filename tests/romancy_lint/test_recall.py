@@ -269,6 +269,74 @@ def test_sets_are_followed_from_where_they_are_made_to_where_their_order_shows(m
         assert code in found, (use, found)
 
 
+#: How a class may say that a field is a set.
+FIELDS = {
+    "dataclass": "from dataclasses import dataclass\n@dataclass\nclass Cart:\n    tags: set[str]\n",
+    "factory": "from dataclasses import dataclass, field\n@dataclass\nclass Cart:\n"
+    "    tags: set[str] = field(default_factory=set)\n",
+    "optional": "from dataclasses import dataclass\n@dataclass\nclass Cart:\n    tags: set[str] | None = None\n",
+    "attrs": "import attrs\n@attrs.frozen\nclass Cart:\n    tags: frozenset[str] = attrs.field(factory=frozenset)\n",
+    "attrs factory": "import attrs\n@attrs.define\nclass Cart:\n    tags: set[str] = attrs.Factory(set)\n",
+    "named tuple": "from typing import NamedTuple\nclass Cart(NamedTuple):\n    tags: frozenset[str]\n",
+    "inherited": "from dataclasses import dataclass\n@dataclass\nclass Basket:\n    tags: set[str]\n"
+    "@dataclass\nclass Cart(Basket):\n    n: int\n",
+    "plain class": "class Cart:\n    tags: set[str]\n    def __init__(self, tags):\n        self.tags = tags\n",
+}
+HOLDERS = {
+    "parameter": "cart: Cart):\n    pass\n",
+    "constructed": "xs: list[str]):\n    cart = Cart({'a', 'b'})\n",
+    "element": "carts: list[Cart]):\n    cart = carts[0]\n",
+    "activity result": "n: int):\n    cart = yield fetch(n)\n",
+}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_a_field_that_is_annotated_as_a_set_is_one(field: str, holder: str):
+    head = FIELDS[field] + "@activity\ndef fetch(n) -> Cart: ...\n@workflow\ndef wf(ctx: Context, " + HOLDERS[holder]
+    assert codes(head + "    for tag in cart.tags:\n        yield charge(tag)\n") == ["ROM121"]
+    assert codes(head + "    yield charge(','.join(cart.tags))\n") == ["ROM122"]
+    assert codes(head + "    for tag in sorted(cart.tags):\n        yield charge(tag)\n") == []
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "groups = collections.defaultdict(set)\n    for x in xs:\n        groups[len(x)].add(x)\n    s = groups[1]",
+        "s, t = yield gather(load(), charge(1))",
+        "s, t = yield from gather(load(), load())",
+        "t, s = yield gather(sleep(1), load())",
+    ],
+)
+def test_sets_come_out_of_groups_and_of_gather(made: str):
+    head = "import collections\n@activity\ndef load() -> set[str]: ...\n"
+    head += f"@workflow\ndef wf(ctx: Context, xs: list[str]):\n    {made}\n"
+    assert codes(head + "    for x in s:\n        yield charge(x)\n") == ["ROM121"]
+    assert codes(head + "    for x in sorted(s):\n        yield charge(x)\n") == []
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "logging.error('x')",
+        "error('x')",
+        "log.error('x')",
+        "given.error('x')",
+        "log.exception('x')",
+        "logging.getLogger('a').error('x')",
+    ],
+)
+def test_every_level_of_a_logger_is_found(use: str):
+    head = "import logging\nfrom logging import error\nlog = logging.getLogger(__name__)\n"
+    head += "@workflow\ndef wf(ctx: Context, given: logging.Logger):\n"
+    assert codes(f"{head}    {use}\n    yield charge(1)\n") == ["ROM207"]
+
+
+@pytest.mark.parametrize("call", ["socket.setdefaulttimeout(3)", "codecs.register_error('x', print)"])
+def test_a_function_whose_name_ends_like_that_of_an_exception_is_found(call: str):
+    assert codes(f"import socket, codecs\n{WF}    {call}\n    yield charge(1)\n") == ["ROM208"]
+
+
 PROTOCOL = {
     "dropped": "charge(1)",
     "condition": "if charge(1):\n        pass",
@@ -285,6 +353,17 @@ PROTOCOL = {
     "unused variable": "call = charge(1)",
     "unused list": "calls = [charge(n) for n in range(3)]",
     "appended and forgotten": "calls = []\n    for n in range(3):\n        calls.append(charge(n))",
+    "dropped list": "[charge(n) for n in range(3)]",
+    "dropped set": "{charge(n) for n in range(3)}",
+    "dropped dict": "{n: charge(n) for n in range(3)}",
+    "dropped generator": "(charge(n) for n in range(3))",
+    "dropped map": "list(map(charge, [1, 2]))",
+    "dropped helper": "[make(n) for n in range(3)]",
+    "unused set": "calls = {charge(n) for n in range(3)}",
+    "unused dict": "calls = {n: charge(n) for n in range(3)}",
+    "unused map": "calls = list(map(charge, [1, 2]))",
+    "any": "x = any(charge(n) for n in range(3))",
+    "all": "if all([charge(n) for n in range(3)]):\n        pass",
     "returned": "if ctx:\n        return charge(1)",
     "timer": "sleep(5)",
     "gather": "gather(charge(1), charge(2))",
@@ -301,6 +380,13 @@ def test_a_call_that_is_not_yielded_is_found(form: str):
     head = "@workflow\ndef other(ctx, n):\n    yield charge(n)\ndef make(n):\n    return charge(n)\n"
     found = codes(f"{head}{WF}    yield charge(0)\n    {PROTOCOL[form]}\n    yield charge(9)\n")
     assert found == ["ROM401"]
+
+
+@pytest.mark.parametrize(
+    "statement", ["(charge(1), charge(2))", "calls = (charge(1), charge(2))", "[charge(1), sleep(2)]"]
+)
+def test_each_of_several_calls_that_are_dropped_is_found(statement: str):
+    assert codes(f"{WF}    yield charge(0)\n    {statement}\n    yield charge(9)\n") == ["ROM401"] * 2
 
 
 HELPERS = {
@@ -320,6 +406,8 @@ MISTAKES = {
     "x = {call}\n    yield charge(x)": "ROM403",
     "{call}": "ROM403",
     "if {call}:\n        pass": "ROM403",
+    "[{call} for _ in range(3)]": "ROM403",
+    "x = any({call} for _ in range(3))": "ROM403",
     "x = yield {call}": "ROM404",
     "x = list({call})": "ROM409",
     "for x in {call}:\n        pass": "ROM409",

@@ -155,7 +155,7 @@ TRAPS = {
             other = random.Random(order)
             key = uuid.uuid5(uuid.NAMESPACE_DNS, order)
             when = datetime.fromtimestamp(ts, tz=timezone.utc) + timedelta(days=1)
-            parts = time.gmtime(ts), time.strftime("%Y", time.gmtime(ts)), time.localtime(ts)
+            parts = time.gmtime(ts), time.strftime("%Y", time.gmtime(ts)), time.asctime(time.gmtime(ts))
             path = os.path.join("a", os.path.basename(order))
             yield charge([rng.random(), other.choice([1]), str(key), when, len(parts), path, zlib.crc32(b"x")])
     """,
@@ -704,6 +704,58 @@ def test_declaring_options_of_a_parser_reads_no_command_line():
     options += "    parser.add_argument('--n', type=int)\n"
     assert codes(options + "    yield charge(1)\n") == []
     assert codes(options + "    yield charge(parser.parse_args().n)\n") == ["ROM132"]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "calls = (charge(1), charge(2))\n    yield gather(*calls)",
+        "calls = (charge(1), charge(2))\n    yield calls[n]",
+        "calls = {charge(i) for i in range(n)}\n    if calls:\n        yield calls.pop()  # noqa: ROM123 x",
+        "calls = {i: charge(i) for i in range(n)}\n    yield calls[0]",
+        "calls = list(map(charge, [1, 2]))\n    yield gather(*calls)",
+        "calls = list(map(charge, [1, 2]))\n    def later():\n        return calls\n    yield gather(*later())",
+        "calls = [charge(i) for i in range(n)]\n    if any(c for c in calls):\n        yield gather(*calls)",
+        "calls = [charge(i) for i in range(n)]\n    [c for c in calls]\n    yield gather(*calls)",
+        "calls = []\n    [calls.append(charge(i)) for i in range(n)]\n    yield gather(*calls)",
+        "keep([charge(1), charge(2)])\n    yield charge(3)",
+        "a, b = charge(1), charge(2)\n    yield a\n    yield b",
+        "a, b = yield gather(charge(1), charge(2))\n    yield charge(a + b)",
+    ],
+)
+def test_collected_calls_that_are_used_are_silent(use: str):
+    head = "def keep(calls):\n    return calls\n"
+    assert codes(f"{head}@workflow\ndef wf(ctx: Context, n: int):\n    {use}\n") == []
+
+
+def test_calls_that_another_module_made_are_not_looked_for_here():
+    helpers = "from main import charge\n" + "\n" * 40 + "def batch():\n    return [charge(n) for n in range(3)]\n"
+    main = "from helpers import batch\n@workflow\ndef wf(ctx: Context):\n    calls = batch()\n    yield charge(1)\n"
+    assert codes(main, helpers=helpers) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "names: list[str]\n    def __post_init__(self):\n        self.names = sorted(self.names)",
+        "names: frozenset[str]\n    def first(self):\n        return min(self.names)",
+        "names: list[str]\n    def add(self, name):\n        self.names.append(name)",
+    ],
+)
+def test_fields_that_are_only_announced_belong_to_each_instance(body: str):
+    text = f"from dataclasses import dataclass\n@dataclass\nclass Cart:\n    {body}\n"
+    text += "class Plain:\n    names: list[str]\n    def __init__(self, names):\n        self.names = names\n"
+    text += "@workflow\ndef wf(ctx: Context, cart: Cart, plain: Plain):\n    cart.names.append('x')\n"
+    text += "    plain.names.append('x')\n    yield charge(len(cart.names) + len(plain.names))\n"
+    assert codes(text.replace("cart.names.append('x')", "pass") if "frozen" in body else text) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["socket.timeout", "socket.gaierror", "requests.Timeout", "queue.Empty", "logging.Filter"]
+)
+def test_making_an_exception_does_nothing(name: str):
+    head = "import socket, queue, logging, requests\n@workflow\ndef wf(ctx: Context):\n    yield charge(1)\n"
+    assert codes(head + f"    error = {name}()\n") == []
 
 
 @pytest.mark.parametrize(
