@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import random
+import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -21,7 +22,7 @@ from romancy.errors import DefinitionError, InstanceStateError, StoreError, Unkn
 from romancy.handle import Handle
 from romancy.history import Event
 from romancy.registry import Registry
-from romancy.starts import ExistedError, checked, cut_short, drawn, refuse_other, settled
+from romancy.starts import ExistedError, checked, cut_short, drawn, ended, refuse_other, settled
 from romancy.store.address import is_url
 from romancy.store.holding import Holding
 from romancy.store.opening import open_store
@@ -32,8 +33,8 @@ from romancy.worker.activities import Attempt, Flight, Inline, Pool, Run
 from romancy.worker.background import Background
 from romancy.worker.intake import Beginning
 from romancy.worker.leases import this_worker
-from romancy.worker.loop import Look, Loop, Options, Stop
-from romancy.worker.signals import asking_to_stop
+from romancy.worker.loop import Look, Loop, Options
+from romancy.worker.signals import Interrupted, asking_to_stop
 from romancy.worker.turn import Ended
 from romancy.worker.waiters import Waiters, outcome
 from romancy.workflow import current
@@ -163,7 +164,8 @@ class Romancy:
     def close(self) -> None:
         """Let activities in flight finish, record them, hand everything back and close the database.
 
-        An interrupt while it waits ends it at once.
+        An interrupt while it waits ends it at once, without what is in flight. Where workflow code does not yield,
+        nobody can hand anything back: then the database stays open for it after a moment, and the lease runs out.
         """
         atexit.unregister(self.close)
         if self._holding.is_inherited():
@@ -175,8 +177,9 @@ class Romancy:
             self._stop_worker(now=True)
             raise
         finally:
-            self._end_pumping()
-            self._holding.close()
+            if self._background is None:
+                self._end_pumping()
+                self._holding.close()
 
     def _part(self) -> None:
         """Forget what belongs to the parent process: its worker is not here, and its connections must not be used."""
@@ -200,6 +203,7 @@ class Romancy:
 
         Raises:
             StoreError: the database failed.
+            KeyboardInterrupt: another signal came, and workflow code does not yield.
         """
         self.open()
         if self._background is None:
@@ -208,13 +212,14 @@ class Romancy:
         worker = self._background
         assert worker is not None
         is_idle = False
-        with asking_to_stop(lambda again: worker.loop.messages.put(Stop(now=again))):
-            while worker.is_alive() and not is_idle:
+        with asking_to_stop(worker.ask) as asked:
+            while worker.is_alive() and not (is_idle or worker.is_overdue()):
                 worker.join(_POLL if until_idle else 0.5)
                 is_idle = until_idle and worker.loop.is_idle()
         if is_idle and self._has_worker:
             return dict(self._ended)  # the app stays open, and its worker goes on in the background
-        self._stop_worker(now=False)
+        if not self._stop_worker(now=False):
+            raise Interrupted(asked[-1] if asked else signal.SIGINT, worker.obstacle())
         self._loop = None
         if worker.failure is not None:
             raise worker.failure
@@ -263,12 +268,15 @@ class Romancy:
         self._background = worker
         worker.start()
 
-    def _stop_worker(self, *, now: bool) -> None:
+    def _stop_worker(self, *, now: bool) -> bool:
         worker = self._background
-        if worker is not None:
-            worker.stop(now=now)
+        if worker is None:
+            return True
+        has_ended = worker.stop(now=now)
+        if has_ended:
             self._background = None
-            self._waiters.fail(StoreError("the app was closed before the instance ended"))
+        self._waiters.fail(StoreError("the app was closed before the instance ended"))
+        return has_ended
 
     def _attempts(self) -> Callable[[Flight], Attempt]:
         store, clock = self._opened(), self._clock
@@ -288,7 +296,8 @@ class Romancy:
         """The worker in the background, if there is one; its failure is everybody's."""
         worker = self._background
         if worker is not None and worker.failure is not None:
-            raise worker.failure
+            told = f"the worker of this app has stopped: {worker.failure}"
+            raise StoreError(f"{told}; mend that, then close() the app and open() it again") from worker.failure
         return worker if worker is not None and worker.is_alive() else None
 
     def _poke(self) -> None:
@@ -322,7 +331,7 @@ class Romancy:
             beginning.created.add_done_callback(lambda created: cut_short(created, future))
             self._submit(worker, [beginning])
             try:
-                return handle._value(outcome(future, timeout))
+                return handle._value(ended(beginning, future, worker, timeout))
             except ExistedError:
                 refuse_other(beginning.created.result().instance, new)
             except TimeoutError:
@@ -432,8 +441,9 @@ class Romancy:
             self._poke()
             return created
         beginnings = [Beginning(each, Future()) for each in new]
+        since = time.monotonic()
         self._submit(worker, beginnings)
-        return [settled(beginning.created, worker) for beginning in beginnings]
+        return [settled(beginning, worker, since) for beginning in beginnings]
 
     def _submit(self, worker: Background, beginnings: list[Beginning]) -> None:
         _refuse_in_session()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+import time
 import uuid
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -12,9 +14,14 @@ from romancy.codec import workflow_codec
 from romancy.errors import DefinitionError, InstanceExistsError, StoreError
 from romancy.store.protocol import Created, Instance, NewInstance
 from romancy.worker.background import Background
+from romancy.worker.intake import Beginning
 from romancy.worker.turn import Ended
+from romancy.worker.waiters import SLICE, outcome
 
 T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Seconds after which a start is given up that meets a database which fails."""
 
 
 def checked(call: CallWorkflow[T], id: str | None = None) -> CallWorkflow[T]:
@@ -77,15 +84,57 @@ def cut_short(created: Future[Created], ended: Future[Ended]) -> None:
         ended.set_exception(error)
 
 
-def settled(future: Future[Created], worker: Background) -> Created:
+def settled(beginning: Beginning, worker: Background, since: float) -> Created:
     """What became of a start, also when the worker ends before it is read.
+
+    Args:
+        beginning: the start.
+        worker: what was asked to carry it out.
+        since: when it was asked, by `time.monotonic`.
 
     Raises:
         StoreError: the worker ended, or the database failed.
     """
     while True:
         try:
-            return future.result(1.0)
+            return beginning.created.result(SLICE)
         except TimeoutError:
-            if not worker.is_alive():
-                raise worker.failure or StoreError("the worker has stopped: the start was not taken") from None
+            give_up(beginning, worker, since)
+
+
+def ended(beginning: Beginning, future: Future[Ended], worker: Background, timeout: float | None) -> Ended:
+    """How an instance ended that is about to begin.
+
+    Args:
+        beginning: the start; where it fails, the future does.
+        future: gets the end.
+        worker: what was asked to carry the start out.
+        timeout: seconds to wait.
+
+    Raises:
+        StoreError: the worker ended, or the database failed.
+        TimeoutError: it takes longer.
+    """
+    since = time.monotonic()
+    while not beginning.created.done():
+        left = math.inf if timeout is None else since + timeout - time.monotonic()
+        try:
+            return outcome(future, min(SLICE, max(left, 0.0)))
+        except TimeoutError:
+            if left <= SLICE:
+                raise
+            give_up(beginning, worker, since)
+    return outcome(future, None if timeout is None else max(0.0, since + timeout - time.monotonic()))
+
+
+def give_up(beginning: Beginning, worker: Background, since: float) -> None:
+    """Where the database is away for too long, the start fails, though the worker tries on; or where it has ended."""
+    if not worker.is_alive():
+        beginning.refuse(worker.failure or StoreError("the worker has stopped: the start was not taken"))
+    elif time.monotonic() - since >= PATIENCE and worker.loop.is_failing():
+        beginning.refuse(
+            StoreError(
+                f"the database failed for {PATIENCE:.0f} seconds, and it is not known whether instance "
+                f"{beginning.new.id!r} was stored: start it again under the same id, which starts it once"
+            )
+        )

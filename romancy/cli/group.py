@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from romancy.cli.shown import one_line
+from romancy.cli.shown import json_text, one_line
 from romancy.errors import (
     DefinitionError,
     InstanceExistsError,
@@ -32,6 +33,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 INTERRUPTED = 130
 _PIPE_CLOSED = 141
+_STDOUT = "romancy.stdout"
 _MISTAKES = (
     DefinitionError,
     SerializationError,
@@ -129,6 +131,25 @@ def with_database(command: C) -> C:
 def with_json(command: C) -> C:
     """The option `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+def prints_apart(command: C) -> C:
+    """With `--json`, what the user's code prints goes to stderr: stdout is for what `answer` prints."""
+
+    @functools.wraps(command)
+    def apart(*args: Any, as_json: bool, **options: Any) -> Any:
+        with contextlib.ExitStack() as stack:
+            if as_json:
+                click.get_current_context().meta[_STDOUT] = sys.stdout
+                stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+            return command(*args, as_json=as_json, **options)
+
+    return cast(C, apart)
+
+
+def answer(value: Any, *, indent: int | None = None) -> None:
+    """Print JSON where programs read it."""
+    click.echo(json_text(value, indent=indent), file=click.get_current_context().meta.get(_STDOUT))
 
 
 @contextlib.contextmanager

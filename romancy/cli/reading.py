@@ -9,7 +9,17 @@ from typing import Any
 
 import click
 
-from romancy.cli.group import Failure, Mistake, main, opened_to_read, unknown, with_database, with_json
+from romancy.cli.group import (
+    Failure,
+    Mistake,
+    answer,
+    main,
+    opened_to_read,
+    prints_apart,
+    unknown,
+    with_database,
+    with_json,
+)
 from romancy.cli.shown import json_text, local, one_line, summary, table, until, visible
 from romancy.store.protocol import STATUSES, Instance, Reader
 
@@ -64,6 +74,7 @@ def _cells(instance: Instance, now: float) -> list[str]:
 @click.option("--import", "module", metavar="MODULE", help="Import its module, and replay to see what it waits for.")
 @with_database
 @with_json
+@prints_apart
 def show(instance_id: str, run_number: int | None, module: str | None, database: str, as_json: bool) -> None:
     """Show an instance, its history, and what it waits for.
 
@@ -81,7 +92,10 @@ def show(instance_id: str, run_number: int | None, module: str | None, database:
         if run > instance.run:
             raise Mistake(f"instance {instance_id!r} has no run {run}: its last is {instance.run}")
         view = look(store, instance, run, module, store.clock())
-    click.echo(json_text(view.fields(), indent=2) if as_json else view.table())
+    if as_json:
+        answer(view.fields(), indent=2)
+    else:
+        click.echo(view.table())
     if view.damage:
         raise Failure(f"the history cannot be read: {view.damage}; restore a backup")
 

@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 import uuid
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -17,10 +17,12 @@ from romancy.cli.group import (
     INTERRUPTED,
     Failure,
     Mistake,
+    answer,
     is_there,
     main,
     opened,
     opened_to_read,
+    prints_apart,
     unknown,
     with_database,
     with_json,
@@ -30,13 +32,15 @@ from romancy.errors import (
     InstanceCancelledError,
     InstanceExistsError,
     InstanceFailedError,
-    InstanceStateError,
     InstanceStuckError,
     UnknownInstanceError,
 )
 from romancy.store.address import masked
+from romancy.store.protocol import TERMINAL
+from romancy.worker.signals import Interrupted
 
 _ARGUMENTS = "[ARGS]"
+_LINES = "\n\t"
 _ABOUT_ARGUMENTS = """ARGS is JSON: an array holds arguments by position, an object holds them by name, anything else
     is the one argument. @FILE reads it from a file and - from standard input: keep secrets out of the command line.
     They can be left out to go on with an instance that exists."""
@@ -54,6 +58,7 @@ def _with_arguments(about: Any) -> Any:
 @click.option("--id", "instance_id", metavar="ID", help="The instance's id; a random one by default.")
 @with_database
 @with_json
+@prints_apart
 @_with_arguments
 def run(target: str, arguments: str | None, instance_id: str | None, database: str, as_json: bool) -> None:
     """Start a workflow, wait for it, and print its result as JSON.
@@ -121,6 +126,15 @@ def _leave(*_: object) -> None:
     os._exit(INTERRUPTED)
 
 
+def _leave_behind(interrupted: Interrupted) -> NoReturn:
+    """End as a crash would, since its thread would never let go of what this worker holds."""
+    try:
+        told = f"{interrupted.obstacle.rstrip()}\nthis worker ends without it, as one that is killed"
+        click.echo(f"romancy: {visible(told, keep=_LINES)}", err=True)
+    finally:
+        os._exit(128 + interrupted.number)
+
+
 def _interrupted(target: str, instance_id: str, database: str) -> None:
     """Say how to go on; what is in memory cannot."""
     told = "romancy: interrupted; what is in flight is finished first, and a second Ctrl-C leaves now"
@@ -140,8 +154,8 @@ def _ended_well(workflow: Any, instance_id: str, value: Any, as_json: bool) -> N
 
     result = stored(workflow_codec(workflow.definition).encode_result(value))
     if as_json:
-        told = {"id": instance_id, "workflow": workflow.definition.name, "status": "completed", "result": result}
-        click.echo(json_text(told))
+        name = workflow.definition.name
+        answer({"id": instance_id, "workflow": name, "status": "completed", "result": result})
     else:
         click.echo(json_text(result))
 
@@ -161,7 +175,7 @@ def _ended_badly(
     if as_json:
         errors = [f"{type(each).__name__}: {each}" for each in undone]
         fields = {"id": error.instance_id, "workflow": name, "status": status, "error": told}
-        click.echo(json_text({**fields, "compensation_errors": errors}))
+        answer({**fields, "compensation_errors": errors})
     for each in undone:
         click.echo(f"romancy: a compensation failed: {one_line(f'{type(each).__name__}: {each}')}", err=True)
     raise Failure(line)
@@ -177,6 +191,7 @@ def _status(error: InstanceFailedError | InstanceCancelledError) -> str:
 @click.option("--id", "instance_id", metavar="ID", help="The instance's id; a random one by default.")
 @with_database
 @with_json
+@prints_apart
 @_with_arguments
 def start(target: str, arguments: str | None, instance_id: str | None, database: str, as_json: bool) -> None:
     """Start a workflow for workers to run; print its id.
@@ -198,8 +213,7 @@ def start(target: str, arguments: str | None, instance_id: str | None, database:
         assert call is not None or instance_id is not None
         handle = app.get(str(instance_id)) if call is None else app.start(call, id=instance_id)
         if as_json:
-            told = {"id": handle.id, "workflow": workflow.definition.name, "status": handle.status}
-            click.echo(json_text(told))
+            answer({"id": handle.id, "workflow": workflow.definition.name, "status": handle.status})
         else:
             click.echo(visible(handle.id))
 
@@ -209,12 +223,14 @@ def start(target: str, arguments: str | None, instance_id: str | None, database:
 @click.option("--until-idle", is_flag=True, help="End when nothing is left to do now; what sleeps or waits stays.")
 @with_database
 @with_json
+@prints_apart
 def worker(modules: tuple[str, ...], until_idle: bool, database: str, as_json: bool) -> None:
     """Run the workflows of modules until SIGTERM or Ctrl-C.
 
     Activities in flight are finished then, and the rest is handed back. A second Ctrl-C ends at once; what was in
-    flight then runs again later. A MODULE is imported, which runs its code: it is a dotted name seen from the current
-    folder, or the path of a .py file.
+    flight then runs again later. Workflow code that does not yield is named after a second signal, and the process ends
+    without it. A MODULE is imported, which runs its code: it is a dotted name seen from the current folder, or the path
+    of a .py file.
 
     \b
     Examples:
@@ -230,11 +246,14 @@ def worker(modules: tuple[str, ...], until_idle: bool, database: str, as_json: b
     with opened(database, worker_id=me) as app:
         known = ", ".join(map(visible, names))
         click.echo(f"romancy: worker {visible(me)} on {visible(masked(database))} runs {known}", err=True)
-        ended = app.serve(until_idle=until_idle)
+        try:
+            ended = app.serve(until_idle=until_idle)
+        except Interrupted as interrupted:
+            _leave_behind(interrupted)
         told = ", ".join(f"{number} {status}" for status, number in sorted(ended.items())) or "nothing"
         click.echo(f"romancy: worker {visible(me)} is done; it brought to an end: {told}", err=True)
     if as_json:
-        click.echo(json_text({"worker": me, "database": masked(database), "workflows": names, "ended": ended}))
+        answer({"worker": me, "database": masked(database), "workflows": names, "ended": ended})
 
 
 @main.command()
@@ -251,16 +270,16 @@ def cancel(instance_id: str, database: str, as_json: bool) -> None:
     """
     with opened(database, must_exist=True) as app:
         handle = _found(app, instance_id, database)
-        if (status := handle.status) in ("completed", "failed"):
-            raise InstanceStateError(instance_id, status, "it cannot be cancelled any more")
-        if status != "cancelled":
+        if (status := handle.status) not in TERMINAL:
             handle.cancel()
+    if status in TERMINAL:
+        _tell(instance_id, status, f"has ended already: it is {status}", as_json)
+        return
     with opened_to_read(database) as store:
-        then = "" if status == "cancelled" or store.leases() else "; no worker runs, so it waits for one"
+        then = "" if store.leases() else "; no worker runs, so it waits for one"
     if status == "stuck":
         then = f"; it is stuck, so it waits for: {command('retry', database, instance_id)}"
-    told = "is cancelled already" if status == "cancelled" else f"is asked to cancel{then}"
-    _tell(instance_id, status, told, as_json)
+    _tell(instance_id, status, f"is asked to cancel{then}", as_json)
 
 
 @main.command()
@@ -284,7 +303,7 @@ def retry(instance_id: str, database: str, as_json: bool) -> None:
 
 def _tell(instance_id: str, status: str, told: str, as_json: bool) -> None:
     if as_json:
-        click.echo(json_text({"id": instance_id, "status": status}))
+        answer({"id": instance_id, "status": status})
     else:
         click.echo(f"{visible(instance_id)} {told}")
 
@@ -317,7 +336,7 @@ def migrate(database: str, as_json: bool) -> None:
         pass
     status = "current" if before else "made"
     if as_json:
-        click.echo(json_text({"database": masked(database), "status": status}))
+        answer({"database": masked(database), "status": status})
     else:
         click.echo(f"{visible(masked(database))} is {'at this version' if before else 'made'}")
 
@@ -327,7 +346,7 @@ class _Visible(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         over = "\r\x1b[2K" if sys.stderr.isatty() else ""  # the line that shows progress
-        return over + visible(super().format(record), keep="\n\t")
+        return over + visible(super().format(record), keep=_LINES)
 
 
 def _log_to_stderr() -> None:

@@ -91,6 +91,13 @@ def _refuse_schema(path: Path | str, application_id: int, version: int) -> None:
         )
 
 
+def refuse_newer(connection: sqlite3.Connection, path: str) -> None:
+    """Raises `SchemaError` where a newer Romancy has been here since it was opened."""
+    version = _number(connection, "user_version")
+    if version > len(SCHEMAS):
+        _refuse_schema(path, APPLICATION_ID, version)
+
+
 def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Set the pragmas, bring the schema to this version, and make sure that a log that is lost will be missed.
 

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
+
+import attrs
 
 from romancy.errors import StoreError
 from romancy.worker.activities import Flight
 from romancy.worker.loop import Loop, Stop
 from romancy.worker.waiters import SLICE
-from romancy.worker.watchdog import Watchdog
+from romancy.worker.watchdog import Watchdog, told
 
 _LOG = logging.getLogger("romancy")
+
+MOMENT = 2.0
+"""Seconds that are left to it to end after somebody insisted."""
+
+
+@attrs.frozen
+class _Insistence:
+    """It was asked again, or to end `now`; `driven` is what ran at that time."""
+
+    at: float
+    now: bool
+    driven: tuple[str, int] | None
 
 
 class Background:
@@ -33,27 +48,55 @@ class Background:
         self._baton = threading.Lock()
         self._planned = 0.0
         self._watchdog = Watchdog(loop.driven)
+        self._is_asked = False
+        self._insistences: list[_Insistence] = []
+        # A thread that an interrupted join() waited for passes for dead up to Python 3.12, so this says when it is.
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name="romancy-loop", daemon=True)
 
     def start(self) -> None:
         """Turn until stopped, or until the database fails for good; `failure` says which."""
-        self._watchdog.start()
-        self._thread.start()
+        try:
+            self._watchdog.start()
+            self._thread.start()
+        except Exception:  # there is no thread that could; after an interrupt there is one
+            self._end()
+            raise
 
     def is_alive(self) -> bool:
         """Whether it works."""
-        return self._thread.is_alive()
+        return not self._over.is_set()
 
     def join(self, seconds: float) -> None:
         """Wait for it to end, but no longer than that."""
-        self._thread.join(seconds)
+        self._over.wait(seconds)
 
-    def stop(self, *, now: bool) -> None:
-        """Let it finish what is in flight and end, or end `now`; returns when it has."""
+    def ask(self, now: bool) -> None:
+        """Ask it to finish what is in flight and end, or to end `now`; asking again is insisting."""
+        if now or self._is_asked:
+            self._insistences.append(_Insistence(time.monotonic(), now, self.loop.driven()))
+        self._is_asked = True
         self.loop.messages.put(Stop(now=now))
-        while self._thread.is_alive():
-            self._thread.join(SLICE)
-        self._watchdog.stop()
+
+    def stop(self, *, now: bool) -> bool:
+        """Ask it to end, and wait until it has or is overdue; returns whether it has."""
+        self.ask(now)
+        while self.is_alive() and not self.is_overdue():
+            self.join(SLICE)
+        return not self.is_alive()
+
+    def is_overdue(self) -> bool:
+        """Whether somebody insisted a moment ago, and it was to end now or the code that ran then has not yielded."""
+        if not self.is_alive():
+            return False
+        until, driven = time.monotonic() - MOMENT, self.loop.driven()
+        insistences = [each for each in self._insistences if each.at <= until]
+        return any(each.now or (driven is not None and each.driven is driven) for each in insistences)
+
+    def obstacle(self) -> str:
+        """What keeps it from ending."""
+        driven = self.loop.driven()
+        return "the worker does not end" if driven is None else told(*driven)
 
     def landed(self, flight: Flight) -> Flight | None:
         """An activity has ended, on the thread that calls this.
@@ -95,11 +138,18 @@ class Background:
             self._give_up(error)
             raise
         finally:
+            self._end()
+
+    def _end(self) -> None:
+        try:
+            self._close()
+        finally:
             try:
-                self._close()
-            finally:
                 if self.failure is not None:
                     self._failed(self.failure)
+            finally:
+                self._watchdog.stop()
+                self._over.set()
 
     def _turn_until_done(self) -> None:
         loop = self.loop

@@ -6,10 +6,13 @@ code runs. What `import` opens is let through.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from romancy.errors import NondeterminismError
@@ -37,6 +40,13 @@ _FORBIDDEN = {
     "shutil.rmtree": "removes the folder {0!r}",
     "urllib.Request": "asks for {0!r}",
 }
+
+_LIBRARIES = (
+    "<frozen ",
+    f"{Path(threading.__file__).parent}{os.sep}",
+    f"{Path(__file__).parents[1]}{os.sep}",
+)
+"""How the names of files begin that belong to Python, or to Romancy."""
 
 
 class _Watched(threading.local):
@@ -72,7 +82,8 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
     if not _watched.depth or event not in _FORBIDDEN or _is_of_the_interpreter(event, args):
         return
     told = _FORBIDDEN[event].format(*args, "", "")
-    _watched.broken = NondeterminismError(f"workflow code {told} at {_place()}: do it in an @activity")
+    place = _place(sys._getframe(1))
+    _watched.broken = NondeterminismError(f"workflow code {told} at {place}: do it in an @activity")
     raise _watched.broken
 
 
@@ -89,6 +100,15 @@ def _is_of_the_interpreter(event: str, args: tuple[Any, ...]) -> bool:
     return False
 
 
-def _place() -> str:
-    frame = sys._getframe(2)
+def _place(frame: FrameType) -> str:
+    """Where the user's code does it: the innermost line of the workflow that belongs to no library, if there is one."""
+    theirs: FrameType | None = frame
+    while theirs is not None and not str(theirs.f_globals.get("__name__")).startswith("romancy.worker."):
+        if not _is_of_a_library(theirs.f_code.co_filename):
+            return f"{theirs.f_code.co_filename}:{theirs.f_lineno}"
+        theirs = theirs.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _is_of_a_library(file: str) -> bool:
+    return file.startswith(_LIBRARIES) or "site-packages" in file or "dist-packages" in file

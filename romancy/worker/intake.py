@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 
 import attrs
 
@@ -24,6 +25,16 @@ class Beginning:
 
     new: NewInstance
     created: Future[Created]
+
+    def settle(self, created: Created) -> None:
+        """It is there; whoever asked may have given up meanwhile."""
+        with suppress(InvalidStateError):
+            self.created.set_result(created)
+
+    def refuse(self, error: RomancyError) -> None:
+        """It is not to be, unless it is there already."""
+        with suppress(InvalidStateError):
+            self.created.set_exception(error)
 
 
 class Intake:
@@ -60,6 +71,8 @@ class Intake:
         mine: list[Beginning] = []
         others: list[Beginning] = []
         for beginning in beginnings:
+            if beginning.created.done():
+                continue  # whoever asked gave up while the database was away
             known = self._registry.find(beginning.new.workflow) is not None
             (mine if known and len(mine) < room else others).append(beginning)
         self._create(turn, mine, self.token)
@@ -71,8 +84,7 @@ class Intake:
             return
         created = self._store.create([each.new for each in beginnings], owner=owner, now=turn.now)
         for beginning, each in zip(beginnings, created, strict=True):
-            if not beginning.created.done():
-                beginning.created.set_result(each)
+            beginning.settle(each)
         for each in created:
             if not each.existed and owner is not None:
                 self._enter(turn, each.instance)

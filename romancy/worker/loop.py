@@ -14,7 +14,7 @@ from typing import Union
 
 import attrs
 
-from romancy.errors import LeaseLostError, StoreError
+from romancy.errors import LeaseLostError, SchemaError, StoreError
 from romancy.kernel import PendingChild
 from romancy.registry import Registry
 from romancy.store.protocol import Database, WorkerIdentity
@@ -148,7 +148,7 @@ class Loop:
 
     def _refuse_beginnings(self, error: StoreError) -> None:
         for beginning in self._beginnings:
-            beginning.created.set_exception(error)
+            beginning.refuse(error)
         self._beginnings.clear()
 
     def _register(self) -> None:
@@ -171,6 +171,10 @@ class Loop:
         """The instance whose code runs now, and the thread that runs it."""
         turning = self._turning
         return None if turning is None else turning.driven
+
+    def is_failing(self) -> bool:
+        """Whether the database failed, and has not answered since."""
+        return self._failures > 0
 
     def is_idle(self) -> bool:
         """Whether nothing is left to do now, here or in the database."""
@@ -225,6 +229,9 @@ class Loop:
             _LOG.error("%s; this worker begins again under a new lease", error)
             self._forget(abandon=True)
             self._register()
+        except SchemaError:  # trying again makes no table older
+            self._forget(abandon=False)
+            raise
         except StoreError as error:
             self._forget(abandon=False)
             self._must_reload = True

@@ -265,6 +265,55 @@ def test_run_tells_programs_id_status_and_result(shell: Shell) -> None:
     assert told == {"id": "x", "workflow": "spread", "status": "completed", "result": [3]}
 
 
+NOISY = """
+import sys
+
+from romancy import Context, Flow, RetryPolicy, activity, workflow
+
+print("imported")
+
+
+@activity(retry=RetryPolicy(max_attempts=1))
+def tells(word: str) -> str:
+    print("does", word)
+    sys.stdout.write("and says so\\n")
+    if word == "no":
+        raise ValueError(word)
+    return word
+
+
+@workflow
+def noisy(ctx: Context, word: str) -> Flow[str]:
+    print("runs")
+    return (yield tells(word))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["run", "noisy:noisy", '"yes"'], 0),
+        (["run", "noisy:noisy", '"no"'], 1),
+        (["start", "noisy:noisy", '"yes"'], 0),
+        (["worker", "noisy", "--until-idle"], 0),
+        (["show", "before", "--import", "noisy"], 0),
+    ],
+)
+def test_with_json_what_the_users_code_prints_goes_to_stderr(shell: Shell, words: list[str], status: int) -> None:
+    shell.write("noisy.py", NOISY)
+    shell("start", "noisy:noisy", '"yes"', "--id", "before")
+    result = shell(*words, "--json", status=status)
+    assert isinstance(json.loads(result.stdout), dict)
+    assert "imported" in result.stderr
+    for told in ("runs\n", "does ", "and says so\n"):
+        assert (told in result.stderr) == (words[0] in ("run", "worker"))
+
+
+def test_without_json_what_the_users_code_prints_stays_where_it_is(shell: Shell) -> None:
+    shell.write("noisy.py", NOISY)
+    assert shell("run", "noisy:noisy", '"yes"').stdout == 'imported\nruns\ndoes yes\nand says so\n"yes"\n'
+
+
 def test_a_cancelled_workflow_ends_run_with_exit_1(shell: Shell) -> None:
     shell("start", "shop:nap", "--id", "n")
     shell("cancel", "n")
@@ -859,13 +908,23 @@ def test_cancel_is_durable_and_says_what_it_waits_for(shell: Shell) -> None:
     assert shell("cancel", "n").stdout == "n is asked to cancel; no worker runs, so it waits for one\n"
     shell("worker", "shop", "--until-idle")
     assert shell.json("list", "--json")[0]["status"] == "cancelled"
-    assert shell("cancel", "n").stdout == "n is cancelled already\n"
+    assert shell("cancel", "n").stdout == "n has ended already: it is cancelled\n"
     assert shell.json("cancel", "n", "--json") == {"id": "n", "status": "cancelled"}
 
 
-def test_what_has_ended_cannot_be_cancelled_nor_retried(shell: Shell) -> None:
+def test_to_cancel_what_has_ended_changes_nothing_and_says_so(shell: Shell) -> None:
     shell("run", "shop:spread", "1", "--id", "x")
-    assert shell.refused("cancel", "x") == "instance 'x' is completed: it cannot be cancelled any more"
+    shell("run", "shop:order", '["o", ["broken"]]', "--id", "y", status=1)
+    before = [shell("export", each, "--rows").stdout for each in "xy"]
+    assert shell("cancel", "x").stdout == "x has ended already: it is completed\n"
+    assert shell("cancel", "y").stdout == "y has ended already: it is failed\n"
+    assert shell.json("cancel", "x", "--json") == {"id": "x", "status": "completed"}
+    assert [shell("export", each, "--rows").stdout for each in "xy"] == before
+    assert "there is no instance 'z'" in shell.refused("cancel", "z")
+
+
+def test_what_has_ended_cannot_be_retried(shell: Shell) -> None:
+    shell("run", "shop:spread", "1", "--id", "x")
     assert shell.refused("retry", "x") == "instance 'x' is completed: only a stuck instance can be retried"
 
 
@@ -1137,6 +1196,53 @@ def test_a_second_ctrl_c_ends_at_once(shell: Shell) -> None:
         process.communicate()
 
 
+SPIN = """
+from pathlib import Path
+
+from romancy import Context, sleep, workflow
+
+
+@workflow
+def spin(ctx: Context):
+    Path("spins").touch()
+    while True:
+        pass
+    yield sleep(0)
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_ends_a_worker_whose_code_never_yields_and_names_it(
+    shell: Shell, number: int, status: int
+) -> None:
+    shell.write("spin.py", SPIN)
+    shell("start", "spin:spin", "--id", "s-1")
+    process = shell.process("worker", "spin")
+    try:
+        _wait_for(Path("spins").exists)
+        _signal_until_it_ends(process, number)
+        _, stderr = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == status
+    told = stderr.rpartition("romancy: the workflow code of ")[2]
+    assert told.startswith("instance 's-1' runs and does not yield")
+    assert f'{shell.folder / "spin.py"}", line' in told
+    assert told.endswith("\nthis worker ends without it, as one that is killed\n")
+    assert "Traceback" not in stderr
+    assert shell.json("check", "--json") == {"healthy": True, "findings": []}
+    assert shell.json("export", "s-1")["runs"] == [[]], "nothing of it was written"
+
+
+def _signal_until_it_ends(process: subprocess.Popen[str], number: int) -> None:
+    """Two that come at once are one to the interpreter."""
+    for _ in range(8):
+        process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(3.0)
+            return
+
+
 def test_a_long_run_shows_its_progress_on_a_terminal_and_only_there(shell: Shell) -> None:
     ours, theirs = pty.openpty()
     process = shell.process("run", "shop:order", '["o", ["book", "slow"]]', "--id", "o", stderr=theirs)
@@ -1186,6 +1292,13 @@ def test_a_process_ends_with_its_status_and_one_line(shell: Shell, words: list[s
     stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == status
     assert (stdout + stderr).count("\n") == 1
+
+
+def test_the_package_is_run_as_the_command(shell: Shell) -> None:
+    words = ["show", "nothing", "more"]
+    told = subprocess.run([sys.executable, "-m", "romancy", *words], cwd=shell.folder, capture_output=True, text=True)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr == shell(*words, status=2).stderr
 
 
 def test_looking_loads_nothing_that_only_running_needs(shell: Shell) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import closing
 from typing import NotRequired, TypedDict
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,8 @@ import pytest
 
 from romancy import Context, RetryPolicy, Romancy, activity, activity_context, race, session, sleep, workflow
 from romancy.errors import ActivityTimeoutError, DefinitionError, InstanceFailedError, InstanceStuckError, StoreError
+from romancy.store import SqliteStore
+from romancy.worker import background
 
 let_go = threading.Event()
 
@@ -34,6 +37,11 @@ def leaves_a_loser_behind(ctx: Context):
     return winner.index
 
 
+@workflow
+def holds_on(ctx: Context):
+    yield holds()
+
+
 def test_an_app_goes_on_after_it_served_until_idle(tmp_path):
     with Romancy(tmp_path / "app.db") as app:
         assert app.run(counts(), timeout=20) == 1
@@ -53,6 +61,40 @@ def test_a_closed_app_says_so_and_can_be_opened_again(tmp_path):
     with app:
         assert handle.result(20) == 1
         assert app.run(counts(), timeout=20) == 1
+
+
+def test_a_worker_whose_thread_cannot_start_gives_back_its_lease(tmp_path):
+    app = Romancy(tmp_path / "app.db")
+    before = threading.stack_size(1 << 50)
+    try:
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            app.open()
+    finally:
+        threading.stack_size(before)
+    with closing(SqliteStore(str(tmp_path / "app.db"), read_only=True)) as store:
+        assert store.leases() == []
+    with app:
+        assert app.run(counts(), timeout=20) == 1
+
+
+def test_a_worker_that_is_asked_to_end_twice_still_waits_for_activities(tmp_path, monkeypatch):
+    monkeypatch.setattr(background, "MOMENT", 0.0)
+    let_go.clear()
+    try:
+        with Romancy(tmp_path / "app.db") as app:
+            handle = app.start(holds_on(), id="h")
+            worker = app._background
+            while not worker.loop.flights.out:
+                worker.join(0.005)
+            worker.ask(False)
+            worker.ask(False)
+            assert not worker.is_overdue()
+            let_go.set()
+            while worker.is_alive():
+                worker.join(0.05)
+            assert handle.status == "completed"
+    finally:
+        let_go.set()
 
 
 def test_closing_does_not_wait_for_what_will_be_dropped(tmp_path):

@@ -1,8 +1,14 @@
 """Code that no longer fits a history parks the instance, tells both sides, and goes on once it is mended."""
 
+import importlib
 import os
 import random
+import re
+import socket
+import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -338,6 +344,47 @@ def test_the_guard_parks_a_workflow_that_opens_a_file_at_that_line(stage, tmp_pa
         handle.result(0)
     line = reads.fn.__code__.co_firstlineno + 3
     assert f"opens the file '{tmp_path / 'x'}' at {__file__}:{line}" in caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("reaches", "told"),
+    [
+        (lambda: socket.getaddrinfo("localhost", 80), "looks up the host 'localhost'"),
+        (lambda: socket.socket(), "opens a socket"),
+        (lambda: subprocess.run(["true"]), "starts the process 'true'"),
+        (lambda: Path("missing").read_text(), "opens the file 'missing'"),
+        (lambda: tempfile.TemporaryDirectory(), "makes the folder "),
+    ],
+)
+def test_the_guard_names_the_line_of_the_users_code_and_not_one_of_a_library(stage, reaches, told):
+    @workflow
+    def calls(ctx: Context):
+        yield pay(1)
+        return reaches()
+
+    app = stage.open(guard=True)
+    handle = app.start(calls())
+    app.run_until_idle()
+    with pytest.raises(InstanceStuckError) as caught:
+        handle.result(0)
+    assert f"workflow code {told}" in caught.value.reason
+    assert f" at {__file__}:{reaches.__code__.co_firstlineno}: do it in an @activity" in caught.value.reason
+
+
+def test_the_guard_names_the_innermost_line_where_all_of_it_belongs_to_a_library(stage, tmp_path, monkeypatch):
+    (tmp_path / "site-packages").mkdir()
+    module = tmp_path / "site-packages" / "installed_workflow.py"
+    module.write_text(
+        "import socket\nfrom romancy import Context, sleep, workflow\n\n@workflow\n"
+        "def installed(ctx: Context):\n    socket.getaddrinfo('localhost', 80)\n    yield sleep(0)\n"
+    )
+    monkeypatch.syspath_prepend(module.parent)
+    app = stage.open(guard=True)
+    handle = app.start(importlib.import_module("installed_workflow").installed())
+    app.run_until_idle()
+    with pytest.raises(InstanceStuckError) as caught:
+        handle.result(0)
+    assert re.search(rf"looks up the host 'localhost' at {re.escape(socket.__file__)}:\d+: ", caught.value.reason)
 
 
 def test_the_guard_is_not_fooled_by_an_except(stage, tmp_path):

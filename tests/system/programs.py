@@ -12,7 +12,9 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +220,14 @@ def untidy(ctx: Context) -> Flow[None]:
         raise ValueError("this must not show")
 
 
+@workflow
+def spinning(ctx: Context, sign: str) -> Flow[None]:
+    Path(sign).touch()  # romancy: ignore[ROM201] it says that the code runs
+    while True:
+        pass
+    yield sleep(0)
+
+
 # -- commands
 
 
@@ -240,6 +250,29 @@ def start(arguments: argparse.Namespace) -> None:
         except RomancyError as error:
             answer = {"error": type(error).__name__}
     print(json.dumps(answer), flush=True)
+
+
+def interrupt(arguments: argparse.Namespace) -> None:
+    """Run an instance until an interrupt comes, and interrupt the closing of the app as well."""
+    with Romancy(DATABASE, boundary=_slow_to_give_back) as app:
+        try:
+            app.run(globals()[arguments.workflow](*json.loads(arguments.input)), id="i")
+        except KeyboardInterrupt:
+            threading.Thread(target=_interrupt_in, args=["stop", threading.get_ident()], daemon=True).start()
+            raise
+
+
+def _slow_to_give_back(place: str) -> None:
+    """A disk that takes its time with the last transaction of a worker."""
+    if place == "before retire":
+        time.sleep(0.3)
+
+
+def _interrupt_in(function: str, thread: int) -> None:
+    """Interrupt this process once that thread is in that function."""
+    while function not in {each.name for each in traceback.extract_stack(sys._current_frames()[thread])}:
+        time.sleep(0.005)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def leave(arguments: argparse.Namespace) -> None:
@@ -272,6 +305,10 @@ def main() -> None:
     client.add_argument("--gate", default="")
     client.add_argument("--worker", action="store_true")
     client.set_defaults(run=start)
+    interrupted = commands.add_parser("interrupt")
+    interrupted.add_argument("workflow")
+    interrupted.add_argument("input")
+    interrupted.set_defaults(run=interrupt)
     leaver = commands.add_parser("leave")
     leaver.add_argument("how", choices=["end", "error", "exit"])
     leaver.set_defaults(run=leave)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.effects import counted
 from tests.system.programs import total
 from tests.system.stage import Program, Stage, completions
 
@@ -53,6 +55,34 @@ def test_a_second_interrupt_ends_the_worker_now(stage: Stage) -> None:
     stage.open_gate("never")
     stage.work()
     assert handle.result(30) == 1
+
+
+def test_an_interrupt_while_an_app_closes_hands_everything_back_at_once(stage: Stage) -> None:
+    program = stage.run("interrupt", "total", '[["", "never"]]')
+    stage.begun("add 2")
+    program.signal(signal.SIGINT)
+    assert program.exit_code() == -signal.SIGINT
+    assert program.complained().endswith("KeyboardInterrupt\n")
+    assert "closed database" not in program.complained() and "given back" not in program.complained()
+    assert stage.query("select * from worker") == [], "the lease was given back"
+    assert stage.query("select status, owner from instance") == [("running", None)]
+    assert not stage.is_damaged()
+    stage.open_gate("never")
+    stage.work()
+    assert stage.client.get("i").result(30) == 3
+    assert counted(stage.bodies()) == {"add 1": 1, "add 2": 2}
+
+
+def test_an_interrupt_while_an_app_closes_does_not_wait_for_code_that_never_yields(stage: Stage) -> None:
+    sign = stage.folder / "spins"
+    program = stage.run("interrupt", "spinning", json.dumps([str(sign)]))
+    stage.wait_for("it to spin", sign.exists)
+    program.signal(signal.SIGINT)
+    assert program.exit_code() == -signal.SIGINT
+    assert program.complained().endswith("KeyboardInterrupt\n")
+    assert "closed database" not in program.complained()
+    assert stage.query("select count(*) from worker") == [(1,)], "nobody could give it back"
+    assert not stage.is_damaged()
 
 
 def test_an_interrupt_of_an_idle_worker_ends_it(stage: Stage) -> None:

@@ -78,7 +78,7 @@ class Bell:
             except psycopg.Error as problem:
                 failures += 1
                 if failures == 1:
-                    _LOG.info("commits of others are not heard for a while: %s", str(problem).strip())
+                    _LOG.info("commits of others are not heard for a while: %s", self._server.told(problem))
                 self._heard()
             self.listens.clear()
             self._is_over.wait(min(1.0, 0.05 * 2.0**failures))
@@ -112,7 +112,7 @@ class Bell:
         except psycopg.Error as problem:
             if connection.closed:
                 raise
-            _LOG.info("this database does not tell of commits, so they are looked for: %s", str(problem).strip())
+            _LOG.info("this database does not tell of commits, so they are looked for: %s", self._server.told(problem))
             return False
         self.listens.set()
         return True

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import math
 
+from romancy.store.postgres.migrate import SCHEMAS, newer
 from romancy.store.postgres.once import once
 from romancy.store.postgres.server import Connection, lost
 from romancy.store.postgres.writer import PostgresWriter
 from romancy.store.protocol import WorkerIdentity
+
+_RENEW = """
+    with found as (select coalesce(max(version), 0) as version from romancy.migration),
+         renewed as (update romancy.worker set until = %(until)s
+                       from found where token = %(token)s and version <= %(known)s returning token)
+    select (select count(*) from renewed), version from found"""
+"""Whoever is older than the tables does not go on: it may be the only one that does not know what they mean now."""
 
 
 class PostgresLeases(PostgresWriter):
@@ -35,8 +43,11 @@ class PostgresLeases(PostgresWriter):
 
     def renew(self, token: int, until: float) -> None:
         def work(connection: Connection, _: bool) -> None:
-            sql = self._sql("update romancy.worker set until = %s where token = %s")
-            if connection.execute(sql, [until, token]).rowcount == 0:
+            values = {"until": until, "token": token, "known": len(SCHEMAS)}
+            found, version = connection.execute(self._sql(_RENEW), values).fetchone() or (0, 0)
+            if version > len(SCHEMAS):
+                raise newer(self._server, version)
+            if not found:
                 raise lost(token)
 
         self._write("renew", work)

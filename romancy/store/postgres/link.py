@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import psycopg
 
-from romancy.store.postgres.server import Connection, Server, is_gone, is_worth_another_try
+from romancy.store.postgres.server import Connection, Server, is_gone, is_read_only, is_worth_another_try
 
 _LOG = logging.getLogger("romancy")
 
@@ -53,12 +53,15 @@ class Link:
 
     Attributes:
         back_at: when it was made anew, by the server's clock.
+        greet: looks at a connection that was made anew, before anything is done on it.
     """
 
     def __init__(self, server: Server) -> None:
         self.back_at = 0.0
+        self.greet: Callable[[Connection], object] | None = None
         self._server = server
         self._connection: Connection | None = None
+        self._trouble = ""
 
     def open(self) -> None:
         """Connect, or say at once that it cannot be done."""
@@ -73,11 +76,12 @@ class Link:
         if connection is not None:
             connection.close()
 
-    def run(self, work: Work[T]) -> T:
+    def run(self, work: Work[T], waited: float = 0.0) -> T:
         """Do a piece of work that is one transaction.
 
         Args:
             work: gets the connection, and whether it was begun before and may have been committed.
+            waited: seconds for which its turn was waited for, during which the server may have been away already.
 
         Raises:
             StoreError: the database refuses it, or cannot be reached for too long.
@@ -85,14 +89,18 @@ class Link:
         clock, again, since, tries = self._server.clock.ticks, False, 0.0, 0
         while True:
             try:
-                return work(self._ready(), again)
+                answer = work(self._ready(), again)
+                if self._trouble:
+                    self._trouble = ""
+                    _LOG.info("connected to %s again", self._server.shown)
+                return answer
             except psycopg.Error as problem:
                 tries += 1
                 if is_gone(problem):
                     again = again or self._connection is not None
                     since = since or clock()
                     self._drop(problem)
-                    if clock() - since > PATIENCE or self._server.closing.wait(_pause(tries)):
+                    if clock() - since > PATIENCE - waited or self._server.closing.wait(_pause(tries)):
                         raise self._server.error(problem) from problem
                 elif not is_worth_another_try(problem) or tries > _TRIES:
                     raise self._server.error(problem) from problem
@@ -102,14 +110,25 @@ class Link:
     def _ready(self) -> Connection:
         connection = self._connection
         if connection is None or connection.closed:
-            connection = self._connection = self._server.connect()
+            connection = self._server.connect()
+            try:
+                if self.greet is not None:
+                    self.greet(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
             self.back_at = self._server.clock()
-            _LOG.info("connected to %s again", self._server.shown)
         return connection
 
     def _drop(self, problem: psycopg.Error) -> None:
+        """Let go of the connection; what happened is said once, until something succeeds again."""
         if self._connection is not None:
-            _LOG.warning("the connection to %s is lost, and made anew: %s", self._server.shown, str(problem).strip())
+            trouble = "the server takes no writes" if is_read_only(problem) else "the connection is lost"
+            if trouble != self._trouble:
+                self._trouble = trouble
+                told = self._server.told(problem)
+                _LOG.warning("%s: %s, trying again: %s", self._server.shown, trouble, told)
             with contextlib.suppress(psycopg.Error):
                 self._connection.close()
         self._connection = None

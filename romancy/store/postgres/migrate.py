@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from importlib import resources
 
+import psycopg
+
 from romancy.errors import SchemaError
 from romancy.store.postgres.link import Link
 from romancy.store.postgres.server import Connection, Server
 
 SCHEMAS = ("0001_initial.sql",)
+_TABLES = ("worker", "instance", "history", "inbox")
+_THERE = "select name from unnest(%s::text[]) as name where to_regclass(%s::text || '.' || name) is not null"
+_OTHER_COLUMNS = (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction, psycopg.errors.DatatypeMismatch)
+_VERSION = "select coalesce(max(version), 0) from romancy.migration"
 
 
 def migrate(server: Server, link: Link) -> int:
@@ -39,18 +45,50 @@ def checked(server: Server, connection: Connection) -> int:
     """How many files were applied.
 
     Raises:
-        SchemaError: more than this Romancy knows.
+        SchemaError: more than this Romancy knows, or its tables are another program's, or not all there.
     """
-    found = connection.execute("select to_regclass(%s) is not null", [f"{server.schema}.migration"]).fetchone()
-    if found is None or not found[0]:
+    names = ("migration", *_TABLES)
+    there = {name for (name,) in connection.execute(_THERE, [list(names), server.schema]).fetchall()}
+    if "migration" not in there:
+        if there:
+            raise _foreign(server, min(there))
         return 0
-    row = connection.execute(server.sql("select coalesce(max(version), 0) from romancy.migration")).fetchone()
-    version: int = row[0] if row else 0
+    version = _version(server, connection)
+    missing = [name for name in _TABLES if name not in there]
+    if version and len(missing) == len(_TABLES):
+        raise _foreign(server, "migration")
     if version > len(SCHEMAS):
+        raise newer(server, version)
+    if version and missing:
         raise SchemaError(
-            f"{server.shown} has schema {version}, and this Romancy knows {len(SCHEMAS)}: upgrade Romancy to open it"
+            f"{server.shown} lacks the table {missing[0]} in its schema {server.schema}: "
+            "stop the workers and restore a backup"
         )
     return version
+
+
+def _version(server: Server, connection: Connection) -> int:
+    try:
+        row = connection.execute(server.sql(_VERSION)).fetchone()
+    except _OTHER_COLUMNS:
+        raise _foreign(server, "migration") from None
+    if row is None or not isinstance(row[0], int):
+        raise _foreign(server, "migration")
+    return row[0]
+
+
+def _foreign(server: Server, table: str) -> SchemaError:
+    return SchemaError(
+        f"{server.shown} has a table {table} of another program in its schema {server.schema}: "
+        "choose another schema with ?schema="
+    )
+
+
+def newer(server: Server, version: int) -> SchemaError:
+    """What to say where a newer Romancy has been."""
+    return SchemaError(
+        f"{server.shown} has schema {version}, and this Romancy knows {len(SCHEMAS)}: upgrade Romancy to open it"
+    )
 
 
 def _upgrade(server: Server, connection: Connection) -> int:

@@ -212,8 +212,9 @@ class PostgresReader:
             self._keep_time(connection)
             return connection.execute(statement, values or None).fetchall()
 
+        asked = self._server.clock.ticks()
         with self._reading:
-            return self._reader.run(work)
+            return self._reader.run(work, self._server.clock.ticks() - asked)
 
     def _keep_time(self, connection: Connection) -> None:
         before = self._server.clock.ticks()

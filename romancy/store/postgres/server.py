@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from romancy.errors import DefinitionError, LeaseLostError, StoreError
-from romancy.store.address import SCHEMA, address_of
+from romancy.store.address import ENCODE, SCHEMA, address_of
 from romancy.store.postgres.clock import ServerClock
 from romancy.store.postgres.forks import note
 
@@ -38,6 +39,15 @@ committed is on the disk, whatever the database does by default."""
 
 _GONE = ("08", "57P01", "57P02", "57P03", "57P05", "25006", "53300")
 """The connection is of no use any more, or the server takes no writes: it ends, starts, follows another, is full."""
+_READ_ONLY = "25006"
+_REMEDIES = {
+    "42501": "let an owner of the database run romancy migrate, and grant this user what it lacks",
+    _READ_ONLY: (
+        "the server takes no writes, as it is a standby or this user is read-only: name the primary, "
+        "which target_session_attrs=read-write finds among several hosts"
+    ),
+}
+"""What to do about an error whose own text does not say so, by its state."""
 _AGAIN = ("40001", "40P01", "57014", "55P03")
 """The transaction met another one, or was asked to give way: run again, it may pass."""
 
@@ -69,8 +79,8 @@ class Server:
         self._sql: dict[str, bytes] = {}
         try:
             self._parameters: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(address.url)}
-        except psycopg.Error:
-            raise DefinitionError(f"{self.shown} is no URL of a PostgreSQL database") from None
+        except psycopg.Error as problem:
+            raise DefinitionError(f"{self.shown} {_unreadable(problem, self.shown)}") from None
 
     def sql(self, text: str) -> bytes:
         """A statement, in the schema of this database."""
@@ -121,7 +131,17 @@ class Server:
 
     def error(self, problem: Exception) -> StoreError:
         """What to say of trouble with the database."""
-        return StoreError(f"{self.shown}: {str(problem).strip() or type(problem).__name__}")
+        return StoreError(f"{self.shown}: {self.told(problem)}")
+
+    def told(self, problem: Exception) -> str:
+        """An error of the database in its own words, without the password, and with what to do about it."""
+        text = str(problem).strip() or type(problem).__name__
+        for name in ("password", "sslpassword"):
+            secret = str(self._parameters.get(name) or "")
+            if secret:
+                text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", text)
+        remedy = _REMEDIES.get(getattr(problem, "sqlstate", None) or "")
+        return text if remedy is None else f"{text}: {remedy}"
 
 
 def is_gone(problem: psycopg.Error) -> bool:
@@ -130,6 +150,19 @@ def is_gone(problem: psycopg.Error) -> bool:
     if state is None:
         return isinstance(problem, (psycopg.OperationalError, psycopg.InterfaceError))
     return state.startswith(_GONE)
+
+
+def is_read_only(problem: psycopg.Error) -> bool:
+    """Whether the server takes no writes; after a failover another one does."""
+    return problem.sqlstate == _READ_ONLY
+
+
+def _unreadable(problem: psycopg.Error, shown: str) -> str:
+    """What is wrong with a URL; libpq's own words may hold a piece of a password."""
+    found = re.search(r'query parameter: "(\w+)"', str(problem))
+    if found is not None and f"{found[1]}=" in shown:
+        return f"has the option {found[1]}, which PostgreSQL does not know: remove or correct it"
+    return f"is no URL of a PostgreSQL database: {ENCODE}"
 
 
 def is_worth_another_try(problem: psycopg.Error) -> bool:

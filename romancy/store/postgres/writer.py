@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import psycopg
@@ -11,7 +12,7 @@ import psycopg
 from romancy.store.place import Exclusive, Place
 from romancy.store.postgres.bell import Bell, notify
 from romancy.store.postgres.link import Link, Work
-from romancy.store.postgres.migrate import migrate, refuse_older
+from romancy.store.postgres.migrate import checked, migrate, refuse_older
 from romancy.store.postgres.reader import PostgresReader
 from romancy.store.postgres.server import Connect, Server
 from romancy.store.postgres.sessions import Sessions
@@ -61,6 +62,7 @@ class PostgresWriter(PostgresReader):
                 return
             self._writer.open()
             self.applied = migrate(self._server, self._writer)
+            self._writer.greet = partial(checked, self._server)
         except BaseException:
             self.close()
             raise
@@ -109,9 +111,11 @@ class PostgresWriter(PostgresReader):
         return self._server.sql(text)
 
     def _write(self, tag: str, work: Work[T], *, rings: bool = False) -> T:
+        asked = self._server.clock.ticks()
         with self._place.exclusive():
+            waited = self._server.clock.ticks() - asked
             self._cut(f"before {tag}")
-            answer = self._writer.run(work)
+            answer = self._writer.run(work, waited)
             self._cut(f"after {tag}")
             if rings:
                 self._ring()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from romancy.errors import UnknownInstanceError
 from romancy.history import Event, WorkflowStarted
-from romancy.store.migrate import connect_to_read, migrate, refuse_foreign_file, refuse_read_only
+from romancy.store.migrate import connect_to_read, migrate, refuse_foreign_file, refuse_newer, refuse_read_only
 from romancy.store.openings import refuse_lost_log
 from romancy.store.place import Exclusive
 from romancy.store.protocol import TERMINAL, Created, Instance, NewInstance, Tick, WorkerIdentity
@@ -94,6 +94,7 @@ class SqliteStore(SqliteReader):
 
     def renew(self, token: int, until: float) -> None:
         with self._writer.transaction("renew"):
+            refuse_newer(self._connection, self.path)
             if self._connection.execute("update worker set until = ? where token = ?", [until, token]).rowcount == 0:
                 raise lost(token)
 
