@@ -78,7 +78,7 @@ def faults(number: int) -> Found:
 def power(number: int) -> Found:
     """One script of power cuts, with its seed."""
     script, seed = SCRIPTS[number % len(SCRIPTS)], 1 + number // len(SCRIPTS)
-    plan = Plan(seed=seed, share=0.35, draws=2, second=0.03)
+    plan = Plan(seed=seed, share=0.25, draws=2, second=0.03)
     with quiet(), tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
         report = Campaign(script, Path(folder), plan).run()
     counts = {"power cuts": report.recovered, "power cuts drawn": report.images, "torn tails": report.tails}
