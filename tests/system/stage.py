@@ -97,6 +97,7 @@ class Stage:
                 cwd=ROOT,
                 env={
                     **os.environ,
+                    "PYTHONUNBUFFERED": "1",  # else Python exits with 120 where it could not write what it still holds
                     "ROMANCY_STAGE": str(self.folder),
                     "ROMANCY_DB": str(self.database),
                     **self.settings,
