@@ -51,7 +51,8 @@ class Romancy:
     Args:
         database: the path of a SQLite file, `":memory:"`, or a `postgresql://` URL; there `?schema=` names the schema
             of the tables, `romancy` by default.
-        worker_id: a name for this worker that no two living workers share; unique by default.
+        worker_id: a name for this worker that no two living workers share, unique by default; one whose name another
+            worker takes while it lives ends with a `LeaseLostError`.
         worker: whether entering starts a worker in the background. Without one the app is a client of workers
             elsewhere, or is driven by `pump()` and `run_until_idle()`.
         lease: seconds after which other workers take over from one that gives no sign of life.

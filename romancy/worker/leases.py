@@ -8,6 +8,7 @@ import socket
 import uuid
 from pathlib import Path
 
+from romancy.errors import LeaseLostError
 from romancy.store.protocol import Database, Lease, WorkerIdentity
 
 _LOG = logging.getLogger("romancy")
@@ -61,6 +62,23 @@ def free_the_dead(store: Database, token: int, me: WorkerIdentity, now: float) -
             _LOG.warning("worker %s is gone: %d of its instances are taken over", lease.worker.id, freed)
             has_freed = True
     return len(others), has_freed
+
+
+def refuse_namesake(store: Database, me: WorkerIdentity, now: float) -> None:
+    """Of two living workers of one name the newcomer works, and the other one, which has lost its lease to it, ends.
+
+    If it began again instead, each would take the lease from the other for ever.
+
+    Raises:
+        LeaseLostError: another worker works under this name.
+    """
+    for lease in store.leases():
+        other = lease.worker
+        if other.id == me.id and not is_gone(lease, me, now):
+            raise LeaseLostError(
+                f"another worker took the name {me.id!r} (process {other.pid} on {other.host.partition('/')[0]}), "
+                f"and this one ends: give each living worker a worker_id of its own"
+            )
 
 
 def _host() -> str:

@@ -25,7 +25,7 @@ from romancy.worker.conclusion import conclude
 from romancy.worker.feeding import feed_alarms, feed_landed, feed_letters
 from romancy.worker.flights import Flights
 from romancy.worker.intake import Beginning, Intake
-from romancy.worker.leases import free_the_dead
+from romancy.worker.leases import free_the_dead, refuse_namesake
 from romancy.worker.mailbox import Mailbox
 from romancy.worker.residents import Resident, Residents
 from romancy.worker.timetable import Chore, Timetable
@@ -214,7 +214,7 @@ class Loop:
         """Drain, feed, commit, hand out; returns whether anything happened.
 
         Raises:
-            StoreError: the database failed several times in a row.
+            StoreError: the database failed several times in a row, or the lease went to a worker of the same name.
         """
         try:
             with self._store.exclusive(self._tell_overdue):
@@ -226,8 +226,9 @@ class Loop:
             self._failures = 0
             return happened
         except LeaseLostError as error:
-            _LOG.error("%s; this worker begins again under a new lease", error)
             self._forget(abandon=True)
+            refuse_namesake(self._store, self._worker, self.clock())
+            _LOG.error("%s; this worker begins again under a new lease", error)
             self._register()
         except SchemaError:  # trying again makes no table older
             self._forget(abandon=False)

@@ -9,8 +9,16 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from romancy import Context, RetryPolicy, Romancy, activity, activity_context, race, session, sleep, workflow
-from romancy.errors import ActivityTimeoutError, DefinitionError, InstanceFailedError, InstanceStuckError, StoreError
-from romancy.store import SqliteStore
+from romancy.errors import (
+    ActivityTimeoutError,
+    DefinitionError,
+    InstanceFailedError,
+    InstanceStuckError,
+    LeaseLostError,
+    StoreError,
+)
+from romancy.store import SqliteStore, WorkerIdentity
+from romancy.testing import VirtualClock
 from romancy.worker import background
 
 let_go = threading.Event()
@@ -75,6 +83,33 @@ def test_a_worker_whose_thread_cannot_start_gives_back_its_lease(tmp_path):
         assert store.leases() == []
     with app:
         assert app.run(counts(), timeout=20) == 1
+
+
+def test_of_two_workers_of_one_name_the_older_ends_and_the_newer_works(tmp_path):
+    clock = VirtualClock()
+    with (
+        Romancy(tmp_path / "app.db", worker=False, clock=clock, worker_id="w") as older,
+        Romancy(tmp_path / "app.db", worker=False, clock=clock, worker_id="w") as newer,
+    ):
+        older.run_until_idle()
+        newer.run_until_idle()
+        handle = older.start(counts())
+        with pytest.raises(LeaseLostError, match=r"took the name 'w' \(process \d+ on .*a worker_id of its own"):
+            older.run_until_idle()
+        newer.run_until_idle()
+        assert handle.result(0) == 1
+
+
+def test_a_worker_whose_successor_of_the_same_name_died_begins_again(tmp_path):
+    clock = VirtualClock()
+    with Romancy(tmp_path / "app.db", worker=False, clock=clock, worker_id="w") as older:
+        older.run_until_idle()
+        with closing(SqliteStore(tmp_path / "app.db")) as store:
+            store.register(WorkerIdentity(id="w", host="elsewhere", pid=1, born=""), clock(), clock() + 30)
+        clock.advance(31)
+        handle = older.start(counts())
+        older.run_until_idle()
+        assert handle.result(0) == 1
 
 
 def test_a_worker_that_is_asked_to_end_twice_still_waits_for_activities(tmp_path, monkeypatch):

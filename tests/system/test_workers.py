@@ -133,6 +133,18 @@ def test_a_worker_id_can_be_used_again_after_a_kill(stage: Stage) -> None:
     assert lease > token, "the lease is a new one"
 
 
+def test_a_worker_whose_name_a_living_one_took_ends_loudly_and_the_other_one_goes_on(stage: Stage) -> None:
+    handle = stage.client.start(total(["", "held"]))
+    older = stage.work(id="one", lease=1.0)
+    stage.begun("add 2")
+    newer = stage.work(id="one", lease=1.0)
+    assert older.exit_code() != 0
+    assert f"another worker took the name 'one' (process {newer.pid} on " in older.complained()
+    stage.open_gate("held")
+    assert handle.result(30) == 3
+    assert newer.process.poll() is None
+
+
 def test_an_instance_that_kills_its_worker_every_time_is_parked_and_others_finish(stage: Stage) -> None:
     stage.client.start_many([total([""] * 3).options(id=f"good-{number}") for number in range(5)])
     bad = stage.client.start(poison())

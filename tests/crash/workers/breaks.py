@@ -108,7 +108,7 @@ BREAKS = (
     ),
     Break(
         "who lost a lease goes on with what it holds",
-        (Edit(f"{_LOOP}.turn", "self._forget(abandon=True)\n        self._register()", "self._register()"),),
+        (Edit(f"{_LOOP}.turn", "self._forget(abandon=True)\n        refuse_namesake", "refuse_namesake"),),
         ("fence", "final", "error", "liveness", "result"),
     ),
     Break(
