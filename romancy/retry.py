@@ -39,7 +39,7 @@ def _classes(classes: Iterable[type[BaseException]]) -> tuple[type[BaseException
     return given
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class RetryPolicy:
     """How often, and after which delays, an activity that failed is attempted again.
 

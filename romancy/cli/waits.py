@@ -74,7 +74,7 @@ def pending(definition: WorkflowDefinition, instance: Instance, events: Sequence
     context = Context(instance.id, instance.workflow, seed=instance.seed, run=instance.run)
     execution = Execution(definition, context, instance.input if again is None else again)
     try:
-        replay(execution, events)
+        replay(execution, events, ran=True)
         return [Wait(f"step {each.step}, {each}", due_of(each)) for each in execution.pending.values()]
     finally:
         execution.close()

@@ -304,10 +304,14 @@ _DELIVER: dict[type, Callable[[Execution, Any], None]] = {
 }
 
 
-def replay(execution: Execution, events: Iterable[Event]) -> Outcome:
+def replay(execution: Execution, events: Iterable[Event], *, ran: bool = False) -> Outcome:
     """Bring an execution to where its history ends; what it still waits for is in `execution.pending`.
 
-    A history that only says that the run began is no replay: nothing after that is known to have happened.
+    Args:
+        execution: one to which nothing was fed.
+        events: the history.
+        ran: whether the code is known to have run where the history only says that the run began; unless it is, that
+            is no replay.
 
     Raises:
         NondeterminismError: the code asks for something else than what the history holds.
@@ -317,5 +321,5 @@ def replay(execution: Execution, events: Iterable[Event]) -> Outcome:
     execution.context.patches.update(dict.fromkeys(changes, True))
     for event in known:
         if not isinstance(event, history.Terminal):
-            execution.feed(event, replaying=len(known) > 1)
+            execution.feed(event, replaying=ran or len(known) > 1)
     return execution.outcome

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from romancy.worker.aside import aside, is_in_a_loop
 
 if TYPE_CHECKING:
     import asyncio  # loaded where the first coroutine runs: it takes long
@@ -25,8 +25,8 @@ class Coroutines:
 
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-        if _is_in_a_loop() or self._loop.is_running():
-            return _aside(lambda: asyncio.run(begin()))
+        if is_in_a_loop() or self._loop.is_running():
+            return aside(lambda: asyncio.run(begin()))
         return self._loop.run_until_complete(begin())
 
     def close(self) -> None:
@@ -34,8 +34,8 @@ class Coroutines:
         loop, self._loop = self._loop, None
         if loop is None:
             return
-        if _is_in_a_loop():
-            _aside(lambda: loop.run_until_complete(_end_tasks()))
+        if is_in_a_loop():
+            aside(lambda: loop.run_until_complete(_end_tasks()))
         else:
             loop.run_until_complete(_end_tasks())
         loop.close()
@@ -45,22 +45,6 @@ class Coroutines:
         if self._loop is not None:
             self._loop.close()
         self._loop = None
-
-
-def _is_in_a_loop() -> bool:
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _aside(run: Callable[[], T]) -> T:
-    """Run something on another thread, in a copy of this one's context, and wait for it."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(copy_context().run, run).result()
 
 
 async def _end_tasks() -> None:

@@ -257,14 +257,19 @@ class Inline:
             flight = self._waiting.popleft()
             if flight.abandoned:
                 continue
-            if flight.pending.activity.is_async:
-                import asyncio
-
-                life = asyncio.run(fly_async(flight, self._attempt))
-            else:
-                life = fly(flight, self._attempt)
+            life = self._fly_async(flight) if flight.pending.activity.is_async else fly(flight, self._attempt)
             self._landed(flight)
             life.release()
+
+    def _fly_async(self, flight: Flight) -> Attempt:
+        import asyncio
+
+        from romancy.worker.aside import aside, is_in_a_loop
+
+        def run() -> Attempt:
+            return asyncio.run(fly_async(flight, self._attempt))
+
+        return aside(run) if is_in_a_loop() else run()
 
     def landed(self, flight: Flight) -> None:
         pass

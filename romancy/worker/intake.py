@@ -197,7 +197,7 @@ class Intake:
                 where = f"history[{len(events) - 1}]"
                 raise SerializationError(where, f"{events[-1].kind} ends the run, and it is {instance.status}")
             resident.position = len(events)
-            replay(resident.execution, events)
+            replay(resident.execution, events, ran=instance.position > 0)
         except (NondeterminismError, SerializationError) as error:
             turn.park(resident, str(error))
             return

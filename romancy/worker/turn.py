@@ -94,6 +94,7 @@ class Turn:
     def began(self, resident: Resident) -> None:
         """A resident was loaded or is owned again: see to everything that it waits for."""
         self.touch(resident)
+        self._note_patches(resident, resident.execution.context.at)
         for pending in list(resident.execution.pending.values()):
             if pending.step in resident.flights or pending.step in resident.children:
                 continue
@@ -149,12 +150,17 @@ class Turn:
         for warning in execution.warnings:
             _LOG.warning("instance %r: %s", resident.id, warning)
         execution.warnings.clear()
-        for change in execution.context.fresh_patches:
-            self.append(resident, history.Patched(at=event.at, change=change))
-        execution.context.fresh_patches.clear()
+        self._note_patches(resident, event.at)
         for dropped in execution.dropped:
             self._dropped(resident, dropped)
         execution.dropped.clear()
+
+    def _note_patches(self, resident: Resident, at: float) -> None:
+        """Changes that were passed are written before the instance is let go, which says that its code has run."""
+        fresh = resident.execution.context.fresh_patches
+        for change in fresh:
+            self.append(resident, history.Patched(at=at, change=change))
+        fresh.clear()
 
     def append(self, resident: Resident, event: Event) -> None:
         """Write an event at the end of a resident's history."""

@@ -175,6 +175,20 @@ def drawn(ctx: Context):
     return [len(first), again.instance_id == ctx.instance_id, again is ctx]
 
 
+@workflow
+def changed(ctx: Context):
+    changes = [ctx.patched("first")]
+    yield sleep(5)
+    changes.append(ctx.patched("second"))
+    yield add(1, 1)
+    return [*changes, ctx.patched("first"), ctx.patched("last")]
+
+
+@workflow
+def with_a_changed_child(ctx: Context):
+    return (yield changed())
+
+
 CORPUS = {
     "activities in order": (in_order, 6),
     "timers": (with_timers, 13),
@@ -187,5 +201,6 @@ CORPUS = {
     "children": (with_children, [[101, "ValueError", 103], True]),
     "recurring": (recurring, [3, 6, 3]),
     "random numbers": (drawn, [2, True, True]),
+    "changes": (with_a_changed_child, [True, True, True, True]),
 }
 """Shapes, and what each ends with: a result, or the exception that it fails with."""

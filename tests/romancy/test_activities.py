@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from romancy import Context, RetryPolicy, Romancy, activity, activity_context, gather, race, sleep, workflow
+from romancy import Context, RetryPolicy, Romancy, activity, activity_context, gather, race, session, sleep, workflow
 from romancy.errors import (
     ActivityError,
     ActivityInterrupted,
@@ -661,6 +661,25 @@ def test_an_async_activity_runs_like_a_plain_one(stage, app):
 
     assert stage.finish(app, app.start(fetches())).result(0) == 5
     assert attempts == [1, 2]
+
+
+def test_an_app_is_pumped_within_an_event_loop_that_runs_already(stage):
+    @activity
+    async def count() -> int:
+        await asyncio.sleep(0)
+        return len(session().execute("select 1 union select 2").fetchall())
+
+    @workflow
+    def counts(ctx: Context):
+        return (yield gather(count(), count()))
+
+    async def cell() -> object:
+        app = stage.open()
+        handle = app.start(counts())
+        app.run_until_idle()
+        return handle.result(0)
+
+    assert asyncio.run(cell()) == [2, 2]
 
 
 def test_an_activity_changes_its_own_copy_of_the_arguments(app):

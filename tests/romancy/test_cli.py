@@ -92,6 +92,16 @@ def spread(ctx: Context, first: int, *more: int, **named: int) -> Flow[list[int]
 def plain(ctx):
     yield
 """
+LOUD = """
+from romancy import Context, Flow, sleep, workflow
+
+
+@workflow
+def nap(ctx: Context) -> Flow[None]:
+    ctx.log.warning("it is late")
+    yield sleep(1000)
+"""
+
 OTHER_NAP = SHOP.replace("minutes: int = 60", "hours: int").replace("minutes=minutes", "hours=hours")
 
 
@@ -818,6 +828,17 @@ def test_show_says_by_a_replay_which_calls_are_pending_where_the_module_is_impor
     assert wait["what"].startswith("somebody to mend it, since a replay says: args: ")
     shell.write("elsewhere.py", SHOP.replace("def nap", "def doze"))
     assert "elsewhere does not define workflow 'nap'" in shell.refused("show", "n", "--import", "elsewhere")
+
+
+def test_a_look_at_what_waits_at_its_first_step_logs_nothing_of_its_workflow(
+    shell: Shell, caplog: pytest.LogCaptureFixture
+) -> None:
+    shell.write("loud.py", LOUD)
+    shell("start", "loud:nap", "--id", "n")
+    shell("worker", "loud", "--until-idle")
+    assert [record.getMessage() for record in caplog.records] == ["[n] it is late"]
+    assert "step 1, a sleep" in shell("show", "n", "--import", "loud").stdout
+    assert len(caplog.records) == 1
 
 
 def test_show_and_list_import_nothing_by_themselves(shell: Shell) -> None:

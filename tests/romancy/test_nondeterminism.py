@@ -21,6 +21,10 @@ log = []
 state = {"n": 0}
 
 
+class Died(BaseException):
+    pass
+
+
 @pytest.fixture(autouse=True)
 def fresh():
     log.clear()
@@ -239,6 +243,43 @@ def test_an_old_instance_takes_the_old_side_and_a_new_one_the_new(stage):
     assert app.get("new").result(0) == "new"
     assert len([event for event in app.get("new").history() if isinstance(event, Patched)]) == 1
     assert not [event for event in app.get("old").history() if isinstance(event, Patched)]
+
+
+@pytest.mark.parametrize("crashes", [False, True], ids=["let go", "and its worker died when it woke"])
+def test_an_old_instance_that_waits_at_its_first_step_takes_the_old_side(stage, crashes):
+    def first_waits(ctx: Context):
+        yield sleep(10)
+        return "old"
+
+    def patched(ctx: Context):
+        if ctx.patched("pay first"):
+            yield pay(1)
+        yield sleep(10)
+        return "new" if ctx.patched("pay first") else "old"
+
+    app = stage.open(workflows=[define(first_waits)])
+    app.start(define(first_waits)(), id="old")
+    app.run_until_idle()
+    stage.kill(app)
+    stage.clock.advance(10)
+    if crashes:
+
+        def boundary(tag: str) -> None:
+            if tag == "after claim":
+                raise Died
+
+        app = stage.open(workflows=[define(patched)], boundary=boundary)
+        with pytest.raises(Died):
+            app.run_until_idle()
+        stage.kill(app)
+    app = stage.open(workflows=[define(patched)])
+    app.start(define(patched)(), id="new")
+    app.run_until_idle()
+    assert app.get("old").result(0) == "old"
+    stage.clock.advance(10)
+    app.run_until_idle()
+    assert app.get("new").result(0) == "new"
+    assert log == ["pay 1"]
 
 
 def test_patched_passes_verification_also_as_the_last_thing_that_is_asked(stage):

@@ -237,6 +237,30 @@ def test_logging_and_prints_through_the_context_come_once(stage, caplog):
     assert {(record.instance_id, record.workflow_name) for record in told} == {("t", "talks")}
 
 
+def test_what_an_instance_told_before_it_waited_for_the_first_time_is_not_told_again(stage, caplog):
+    seen = []
+
+    @workflow
+    def waits_first(ctx: Context):
+        ctx.log.info("before")
+        seen.append(ctx.is_replaying)
+        yield sleep(10)
+        ctx.log.info("after")
+        seen.append(ctx.is_replaying)
+
+    caplog.set_level(logging.INFO, "romancy.workflow")
+    app = stage.open()
+    app.start(waits_first(), id="w")
+    app.run_until_idle()
+    stage.kill(app)
+    app = stage.open()
+    stage.clock.advance(10)
+    app.run_until_idle()
+    assert app.get("w").status == "completed"
+    assert [record.getMessage() for record in caplog.records] == ["[w] before", "[w] after"]
+    assert seen == [False, True, False]
+
+
 def test_now_random_and_ids_come_back_and_differ_between_instances(stage):
     drawn = {}
 

@@ -265,6 +265,22 @@ def test_a_change_that_is_patched_replays_on_both_sides(app, completed, export):
         replays(order, with_patch)
 
 
+def test_a_change_before_the_first_step_of_one_that_waits_there_replays_on_its_old_side(app, export):
+    def waits(ctx: Context, item: str) -> Flow[str]:
+        yield sleep(60)
+        return item
+
+    def patched(ctx: Context, item: str) -> Flow[str]:
+        if ctx.patched("at once"):
+            return item
+        yield sleep(60)
+        return item
+
+    app.start(changed(waits)("hat"), id="waits")
+    assert app.get("waits").status == "waiting"
+    assert replays(changed(patched), export(app, "waits")) == 1
+
+
 def test_histories_are_found_by_patterns_paths_and_in_folders_below(completed, tmp_path, monkeypatch):
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)

@@ -141,7 +141,7 @@ def refused(app: Romancy, ctx: Context) -> None:
     race(5)  # type: ignore[arg-type]
     sleep("5")  # type: ignore[arg-type]
     sleep_until(5)  # type: ignore[arg-type]
-    RetryPolicy(3)  # type: ignore[call-arg]
+    RetryPolicy("three")  # type: ignore[arg-type]
     activity(retries=3)  # type: ignore[call-overload]
     Romancy(":memory:", workers=3)  # type: ignore[call-arg]
     number: int = app.run(order("o-1"))  # type: ignore[assignment]

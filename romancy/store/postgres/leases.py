@@ -97,13 +97,14 @@ class PostgresLeases(PostgresWriter):
     def _free(self, connection: Connection, token: int, now: float) -> int:
         self._end_lease(connection, token)
         # Where its worker did not let it go, nobody knows its position: another worker that held it before would take
-        # up the execution that it has kept.
+        # up the execution that it has kept. That a run began does not say that its code ran: then it stays.
         sql = self._sql(
             """
             update romancy.instance
                set owner = null, wake_at = %s,
                    position = coalesce((select max(seq) + 1 from romancy.history h
-                                         where h.instance = instance.number and h.run = instance.run), 0)
+                                         where h.instance = instance.number and h.run = instance.run
+                                           and h.seq > 0), position)
              where owner = %s
             """
         )

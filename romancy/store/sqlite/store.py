@@ -133,13 +133,14 @@ class SqliteStore(SqliteReader):
 
     def _free(self, token: int, now: float) -> int:
         # Where its worker did not let it go, nobody knows its position: another worker that held it before would take
-        # up the execution that it has kept.
+        # up the execution that it has kept. That a run began does not say that its code ran: then it stays.
         freed = self._connection.execute(
             """
             update instance
                set owner = null, wake_at = :now,
                    position = coalesce((select max(seq) + 1 from history h
-                                         where h.instance = instance.number and h.run = instance.run), 0)
+                                         where h.instance = instance.number and h.run = instance.run
+                                           and h.seq > 0), position)
              where owner = :token
             """,
             {"now": now, "token": token},
