@@ -1,16 +1,18 @@
-"""Names and attributes: scopes, modules, classes, properties, overrides; and calls of special methods."""
+"""Names and attributes: scopes, modules, classes, properties, overrides."""
 
 from __future__ import annotations
 
 import ast
 from typing import Any
 
-from romancy_lint.analysis.frame import Frame
-from romancy_lint.analysis.resolve import BUILTINS
+from romancy_lint.analysis.importing import BUILTINS
+from romancy_lint.analysis.model import ClassNode
+from romancy_lint.analysis.special import Special
 from romancy_lint.analysis.values import (
     UNKNOWN,
     Choice,
     Class,
+    Constant,
     Container,
     Durable,
     External,
@@ -33,11 +35,10 @@ from romancy_lint.names.types import ATTRIBUTES
 
 #: What every class says about itself.
 _DESCRIBING = frozenset({"__name__", "__qualname__", "__module__", "__doc__", "__dict__"})
-#: How many subclasses that implement an abstract method are followed.
-_IMPLEMENTATIONS = 32
+_ASKED_LAST = ("__getattr__",)
 
 
-class Attributes(Frame):
+class Attributes(Special):
     """What names and attributes stand for."""
 
     def name(self, node: ast.Name) -> Value:
@@ -56,6 +57,11 @@ class Attributes(Frame):
                 self.read_module(self.module, name, node)
             return value
         return External(f"builtins.{name}") if name in BUILTINS else UNKNOWN
+
+    def bind_name(self, name: str, value: Value) -> None:
+        env = self.env.find(name)
+        if env is not None and env.outer is not None:
+            env.vars[name] = value
 
     def read_module(self, module: Any, name: str, node: ast.AST) -> None:
         if self.mode != "import":
@@ -125,6 +131,8 @@ class Attributes(Frame):
         if found is None:
             return UNKNOWN
         self.fire("class_read", class_, name, node)
+        if self._describes(found, class_, name):
+            return self.implicit(found, ("__get__",), node, UNKNOWN, base)
         return found
 
     def _object_attribute(self, base: Object, receiver: Value, name: str, node: ast.expr) -> Value:
@@ -132,40 +140,55 @@ class Attributes(Frame):
         if name == "__class__":
             return Class(base.node)
         found = resolver.class_attribute(base.node, name, receiver)
+        if found is None and self.specials(receiver, _ASKED_LAST) and not resolver.may_hold(base.node, name):
+            return self.implicit(receiver, _ASKED_LAST, node, Constant(name, "str"))
         if found is None or isinstance(found, Unknown):
             own = resolver.instance_attribute(base.node, name)
             return own if found is None or not isinstance(own, Unknown) else found
         if isinstance(found, Function):
-            if resolver.marks(found.node).is_property:
+            marks = resolver.marks(found.node)
+            if marks.is_property:
+                self.implicit(marks.descriptor, ("__get__",), node, receiver, Class(base.node))
                 return self.apply(found, node, [], {})
             if base.declared:
-                several = self._overrides(base, found, name, receiver)
+                several = self.overrides(base, found, name)
                 return Choice((found, *several)) if several else found
             return found
         self.fire("class_read", base.node, name, node)
+        if self._describes(found, base.node, name):
+            return self.implicit(found, ("__get__",), node, receiver, Class(base.node))
         own = resolver.instance_attribute(base.node, name)
         return own if not isinstance(own, Unknown) else found
 
-    def _overrides(self, base: Object, found: Function, name: str, receiver: Value) -> list[Value]:
-        """What subclasses make of a method that is abstract in the declared class."""
-        if not is_abstract(found.node.node):
-            return []
-        several = [
-            self.engine.resolver.class_attribute(child, name, Object(child)) or UNKNOWN
-            for child in self.engine.subclasses(base.node)
-        ]
-        concrete: list[Value] = [v for v in several if isinstance(v, Function) and not is_abstract(v.node.node)]
-        return concrete[:_IMPLEMENTATIONS]
+    def _describes(self, found: Value, owner: ClassNode, name: str) -> bool:
+        """Whether an attribute of a class is a descriptor, and no attribute of the instance stands before it."""
+        if not isinstance(found, Object) or found.declared or not self.specials(found, ("__get__",)):
+            return False
+        return bool(self.specials(found, ("__set__",))) or not self.engine.resolver.may_hold(owner, name)
 
-    def implicit(self, value: Value, method: str, node: ast.expr, *arguments: Value) -> Value:
-        """Calls a special method of an object of the project."""
-        for option in options(value):
+    def store_attribute(self, base: Value, target: ast.Attribute, node: ast.AST, value: Value) -> None:
+        """An attribute is set or deleted: properties and descriptors are called."""
+        self.fire("attribute_stored", base, target, node, value)
+        for option in options(base):
             inner = strip(option)
-            if isinstance(inner, Object) and self.engine.resolver.defines(inner.node, method):
-                found = self.engine.resolver.class_attribute(inner.node, method, option)
-                if isinstance(found, Function):
-                    return self.apply(found, node, list(arguments), {})
-        return UNKNOWN
+            if isinstance(inner, Object):
+                self._store(inner, option, target, value)
+
+    def _store(self, inner: Object, receiver: Value, target: ast.Attribute, value: Value) -> None:
+        resolver = self.engine.resolver
+        deleted = isinstance(target.ctx, ast.Del)
+        own = ("__delattr__",) if deleted else ("__setattr__",)
+        given = [] if deleted else [value]
+        if self.specials(receiver, own):
+            self.implicit(receiver, own, target, Constant(target.attr, "str"), *given)
+            return
+        part = resolver.property_part(inner.node, target.attr, "deleter" if deleted else "setter")
+        if part is not None:
+            self.apply(Function(part, None, receiver), target, given, {})
+            return
+        found = resolver.class_attribute(inner.node, target.attr, receiver)
+        if isinstance(found, Object) and not found.declared:
+            self.implicit(found, ("__delete__",) if deleted else ("__set__",), target, receiver, *given)
 
     # -- what the mixins bring
     def eval(self, node: ast.expr) -> Value:
@@ -174,16 +197,5 @@ class Attributes(Frame):
     def call(self, node: ast.Call) -> Value:
         raise NotImplementedError
 
-    def apply(self, callee: Value, node: ast.expr, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-        raise NotImplementedError
-
     def assign(self, target: ast.expr, value: Value, node: ast.AST) -> None:
         raise NotImplementedError
-
-
-def is_abstract(node: ast.AST) -> bool:
-    """Whether a method only announces itself: `...`, a docstring, `raise NotImplementedError`, `@abstractmethod`."""
-    if not isinstance(node, ast.FunctionDef):
-        return False
-    body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
-    return all(isinstance(s, ast.Pass | ast.Raise) for s in body)

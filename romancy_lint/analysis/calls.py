@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from romancy_lint.analysis.externals import Externals, is_exception
-from romancy_lint.analysis.model import ClassNode
+from romancy_lint.analysis.model import ClassNode, Marks
 from romancy_lint.analysis.values import (
     UNKNOWN,
     Choice,
@@ -73,6 +73,7 @@ class Calls(Externals):
             value = self.eval(argument)
             if isinstance(argument, ast.Starred):
                 self.unordered(value, argument.value, "unpacking")
+                self.walked(value, argument.value)
                 self.settle(value)
                 inner = strip(value)
                 if not isinstance(inner, Container) or not inner.items:
@@ -107,7 +108,7 @@ class Calls(Externals):
                 return self.apply(inner, node, arguments, keywords)
             case Global() | Object():
                 self.hand_over(arguments, keywords)
-                return self.implicit(callee, "__call__", node, *arguments)
+                return self.implicit(callee, ("__call__",), node, *arguments)
             case Instance(type="weakref.ref"):
                 self.fire_use("ROM135", "weakref.ref", node, None)
         self.hand_over(arguments, keywords)
@@ -155,7 +156,21 @@ class Calls(Externals):
     def function_call(
         self, function: Function, node: ast.expr, arguments: list[Value], keywords: dict[str, Value]
     ) -> Value:
+        """Calls a function; a generic one calls a handler instead."""
         marks = self.engine.resolver.marks(function.node)
+        if not marks.is_generic:
+            return self._enter(function, marks, node, arguments, keywords)
+        several = self.engine.generics.chosen(function, arguments)
+        return union([self._enter(target, marks, node, arguments, keywords) for target in several])
+
+    def _enter(
+        self,
+        function: Function,
+        marks: Marks,
+        node: ast.expr,
+        arguments: list[Value],
+        keywords: dict[str, Value],
+    ) -> Value:
         kind = self.engine.kind_of(function)
         if kind is not None and not function.bypass:
             self.fire("durable_call", function.node, node, arguments, keywords)
@@ -169,7 +184,7 @@ class Calls(Externals):
         self.hand_over(arguments, keywords)
         if self.mode == "activity":
             return UNKNOWN
-        bound = self.engine.bind_arguments(function, arguments, keywords)
+        bound = self.engine.walker.bind_arguments(function, arguments, keywords)
         self._defaults(function, bound)
         walk = self.visit(function, node, bound)
         if walk is None:
@@ -190,7 +205,7 @@ class Calls(Externals):
             if name not in bound:
                 if not isinstance(default, ast.Constant):
                     self.fire("import_default", function.node, default)
-                value = self.engine.default_value(function.node, default)
+                value = self.engine.walker.default_value(function.node, default)
                 if not isinstance(value, Constant):
                     bound[name] = value
 
@@ -198,7 +213,7 @@ class Calls(Externals):
         """Walks a function that this one calls."""
         if self.mode == "activity" or self.engine.is_trusted(function.node):
             return None
-        walk = self.engine.visit(function, bound, self.depth + 1)
+        walk = self.engine.walker.visit(function, bound, self.depth + 1)
         self.walk.call(walk, node)
         if self.mode == "import":
             self.taints += [(f.code, f.message) for f in walk.facts.values() if f.code.startswith("ROM1")]
@@ -239,9 +254,9 @@ class Calls(Externals):
     def _factory(self, class_: ClassNode, value: ast.expr) -> None:
         if not isinstance(value, ast.Call):
             return
-        walk = self.engine.class_walk(class_)
+        walk = self.engine.frames.class_walk(class_)
         self.walk.call(walk, value)
-        frame = self.engine.frame_for(walk, self.depth + 1)
+        frame = self.engine.frames.of_walk(walk, self.depth + 1)
         for made in _factories(frame, value):
             target = frame.quiet(made)
             if isinstance(target, External):

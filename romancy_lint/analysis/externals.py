@@ -27,9 +27,11 @@ from romancy_lint.analysis.values import (
     options,
     strip,
     type_name,
+    union,
 )
 from romancy_lint.analysis.walk import Walk
 from romancy_lint.names.language import PACKAGE
+from romancy_lint.names.special import ASKED, CALLING, COMPARING, TEXTS, TRUTH, walked
 from romancy_lint.names.types import (
     CHANGE_FIRST,
     ENDLESS,
@@ -80,13 +82,35 @@ class Externals(Methods):
         if code is not None and not is_exception(name):
             self.fire_use(code, name, node, call)
         self._callbacks(name, node, arguments, keywords)
+        made = self._specials(name, node, arguments, keywords)
         if call is not None:
             self._order(name, call, arguments)
             self._durable_arguments(name, call, arguments)
             self._changes(name, call, arguments)
         for value in (*arguments, *keywords.values()):
             self.settle(value)
-        return self._external_result(name, node, arguments, keywords)
+        return made if isinstance(made, Object) else self._external_result(name, node, arguments, keywords)
+
+    def _specials(self, name: str, node: ast.expr, arguments: list[Value], keywords: dict[str, Value]) -> Value:
+        """What a function calls on its arguments; what that gives, where the function gives it as well."""
+        if not arguments or name not in CALLING:
+            return UNKNOWN
+        if name == "builtins.iter":
+            return self.implicit(arguments[0], ("__iter__",), node)
+        for value in arguments[walked(name, len(arguments))]:
+            self.walked(value, node)
+        first, rest = arguments[0], arguments[1:]
+        items = self.item_of(first) if len(arguments) == 1 else union(arguments)
+        if name in ("builtins.any", "builtins.all"):
+            self.implicit(items, TRUTH, node)
+        elif name in COMPARING and "key" not in keywords:
+            self.implicit(items, COMPARING[name], node, items)
+        elif name == "builtins.reversed" and not self.specials(first, ("__reversed__",)):
+            self.implicit(first, ("__len__",), node)
+            self.implicit(first, ("__getitem__",), node, UNKNOWN)
+        elif name in ASKED:
+            return self.implicit(first, ASKED[name], node, *rest)
+        return UNKNOWN
 
     def _callbacks(self, name: str, node: ast.expr, arguments: list[Value], keywords: dict[str, Value]) -> None:
         """Functions that are given to an external function are called by it, as far as anybody knows."""
@@ -136,8 +160,8 @@ class Externals(Methods):
         if how is None:
             return
         for argument, value in zip(node.args, arguments, strict=False):
-            if how in ("str", "repr", "format"):
-                self.written(value, argument, how)
+            if how in TEXTS:
+                self.written(value, argument, how, TEXTS[how])
             else:
                 self.unordered(value, argument, how)
 
@@ -162,7 +186,7 @@ class Externals(Methods):
             known = strip(arguments[1])
             attribute = known.value if isinstance(known, Constant) and isinstance(known.value, str) else "…"
             target = ast.copy_location(ast.Attribute(node.args[0], attribute, ast.Store()), node)
-            self.fire("attribute_stored", arguments[0], target, node, UNKNOWN)
+            self.store_attribute(arguments[0], target, node, UNKNOWN)
 
     def _external_result(self, name: str, node: ast.expr, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         first = arguments[0] if arguments else UNKNOWN

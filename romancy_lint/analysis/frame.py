@@ -191,6 +191,6 @@ def _inside(value: Value) -> tuple[Value, ...]:
             return (item, *items)
         case Iterator(item=item):
             return (item,)
-        case SetValue(held=Durable() as held):
-            return (held,)
+        case SetValue(held=held):
+            return held
     return ()

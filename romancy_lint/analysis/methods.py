@@ -12,6 +12,7 @@ from romancy_lint.analysis.values import (
     Durable,
     Generator,
     Instance,
+    Object,
     SetValue,
     Unknown,
     Value,
@@ -20,6 +21,7 @@ from romancy_lint.analysis.values import (
     union,
 )
 from romancy_lint.names.language import CALL_METHODS
+from romancy_lint.names.special import FORMAT
 from romancy_lint.names.types import (
     MUTABLE_CLASSES,
     MUTATORS,
@@ -49,7 +51,17 @@ class Methods(Expressions):
         self._mutation(base, inner, name, node)
         if isinstance(inner, SetValue):
             return self._set_method(inner, name, node)
+        if isinstance(inner, Object) and name in ("get", "pop", "setdefault") and node.args:
+            return self._typed_method(inner, node)
         return None
+
+    def _typed_method(self, inner: Object, node: ast.Call) -> Value | None:
+        """What a method of a dictionary takes out, where the type of the dictionary says so."""
+        typed = self.engine.resolver.typed_key(inner.node, self.quiet(node.args[0]))
+        if not isinstance(typed, SetValue | Container):
+            return None
+        self.arguments_of(node)
+        return typed
 
     def _mutation(self, base: Value, inner: Value, name: str, node: ast.Call) -> None:
         match inner:
@@ -99,8 +111,10 @@ class Methods(Expressions):
             self.called_back(value, node)
         if name == "format" and type_name(inner) == "builtins.str":
             for argument, value in zip(node.args, arguments, strict=False):
-                self.written(value, argument, "format")
+                self.written(value, argument, "format", FORMAT)
             return Instance("builtins.str")
+        if name == "extend" and arguments:
+            self.walked(arguments[0], node)
         if isinstance(inner, Container):
             return self._container_method(inner, name, node, arguments)
         kind = type_name(inner)
@@ -119,7 +133,9 @@ class Methods(Expressions):
     def _join_text(self, node: ast.Call) -> Value:
         for argument in node.args:
             if not isinstance(argument, ast.GeneratorExp):
-                self.unordered(self.eval(argument), argument, "join")
+                value = self.eval(argument)
+                self.unordered(value, argument, "join")
+                self.walked(value, argument)
                 continue
             free = id(argument) in self.order_free
             self.order_free.add(id(argument))

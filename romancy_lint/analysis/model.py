@@ -164,6 +164,23 @@ class ClassNode:
         return found
 
     @cached_property
+    def read(self) -> dict[str, Binding]:
+        """What each name stands for when it is read: the last binding that is no other part of a property."""
+        return {name: b for name, several in self.bindings.items() for b in several if part_of(b.node) is None}
+
+    @cached_property
+    def mentions(self) -> frozenset[str] | None:
+        """What the class sets on its instances, by attribute or as a text; None when it may set anything."""
+        found: set[str] = set(self.annotations)
+        for part in ast.walk(self.node):
+            match part:
+                case ast.Attribute(attr="__dict__") | ast.Name(id="setattr" | "vars"):
+                    return None
+                case ast.Attribute(attr=name, ctx=ast.Store()) | ast.Constant(value=str(name)):
+                    found.add(name)
+        return frozenset(found)
+
+    @cached_property
     def annotations(self) -> dict[str, ast.expr]:
         return {
             s.target.id: s.annotation
@@ -183,6 +200,8 @@ class Marks:
     is_static: bool = False
     is_class: bool = False
     is_context: bool = False
+    is_generic: bool = False
+    descriptor: Value = UNKNOWN
     value: Value = UNKNOWN
 
 
@@ -265,6 +284,12 @@ class FunctionNode:
         named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
         found.update({p.arg: d for p, d in named if d is not None})
         return found
+
+
+def part_of(node: ast.AST) -> str | None:
+    """Which part of a property a function is made: its `setter` or `deleter`; what it reads is no part."""
+    decorators = node.decorator_list if isinstance(node, ast.FunctionDef) else []
+    return next((d.attr for d in decorators if isinstance(d, ast.Attribute) and d.attr in ("setter", "deleter")), None)
 
 
 def declares_flow(node: FunctionNode) -> bool:

@@ -114,7 +114,7 @@ class SetValue(Value):
 
     element: str | None = None
     kind: str = "set"
-    held: Durable | None = None
+    held: tuple[Durable | Generator, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ class Choice(Value):
 
 
 _LIMIT = 6
-_COLLECTIONS = (ast.List, ast.Tuple, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_COLLECTIONS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 def join(left: Value, right: Value) -> Value:
@@ -238,22 +238,34 @@ def strip(value: Value) -> Value:
     return value.value if isinstance(value, Global) else value
 
 
+def made(value: Value) -> tuple[Durable | Generator, ...]:
+    """The call objects that a value may be; what they give back does not matter."""
+    found: list[Durable | Generator] = []
+    for option in options(value):
+        match option:
+            case Durable(kind=kind, origin=origin, target=target):
+                found.append(Durable(kind, origin, target))
+            case Generator(origin=origin, node=node, operations=operations):
+                found.append(Generator(origin, node, operations))
+    return tuple(found)
+
+
 def made_within(value: Value, node: ast.AST) -> list[Durable | Generator]:
     """The call objects in a collection that the expression itself makes, and nobody else holds."""
     if not _is_collection(node):
         return []
     match value:
-        case SetValue(held=Durable() as held):
-            parts: tuple[Value, ...] = (held,)
+        case SetValue(held=held):
+            parts: tuple[Value, ...] = held
         case Container(item=item, items=items):
             parts = (*options(item), *(option for part in items for option in options(part)))
         case Iterator(item=item):
             parts = options(item)
         case _:
             return []
-    made = {id(part.origin): part for part in parts if isinstance(part, Durable | Generator)}
-    inside = {id(part) for part in ast.walk(node)} if made else set()
-    return [part for key, part in made.items() if key in inside]
+    calls = {id(part.origin): part for part in parts if isinstance(part, Durable | Generator)}
+    inside = {id(part) for part in ast.walk(node)} if calls else set()
+    return [part for key, part in calls.items() if key in inside]
 
 
 def _is_collection(node: ast.AST) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from romancy_lint.analysis.attributes import is_abstract
 from romancy_lint.analysis.model import FunctionNode
 from romancy_lint.analysis.scope import own_nodes
+from romancy_lint.analysis.special import is_abstract
 from romancy_lint.finding import Edit, Fix, Place
 from romancy_lint.rules.rule import Bad, Rule
 

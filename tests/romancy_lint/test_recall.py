@@ -299,6 +299,45 @@ def test_a_field_that_is_annotated_as_a_set_is_one(field: str, holder: str):
     assert codes(head + "    for tag in sorted(cart.tags):\n        yield charge(tag)\n") == []
 
 
+#: How a dictionary type may say that the value of a key is a set.
+KEYS = {
+    "plain": "from typing import TypedDict\nclass State(TypedDict):\n    tags: set[str]\n    names: list[str]\n",
+    "not required": "from typing import NotRequired, TypedDict\nclass State(TypedDict, total=False):\n"
+    "    tags: NotRequired[frozenset[str]]\n    names: list[str]\n",
+    "inherited": "from typing import TypedDict\nclass Less(TypedDict):\n    tags: set[str]\nclass State(Less):\n"
+    "    names: list[str]\n",
+    "extension": "import typing_extensions\nclass State(typing_extensions.TypedDict):\n    tags: 'set[str]'\n"
+    "    names: list[str]\n",
+}
+STATES = {
+    "parameter": "state: State):\n    pass\n",
+    "constructed": "xs: list[str]):\n    state = State(tags=set(xs), names=xs)\n",
+    "declared": "n: int):\n    state: State = yield anything(n)\n",
+    "element": "states: list[State]):\n    state = states[0]\n",
+    "activity result": "n: int):\n    state = yield fetch(n)\n",
+}
+
+
+@pytest.mark.parametrize("declared", KEYS)
+@pytest.mark.parametrize("holder", STATES)
+@pytest.mark.parametrize("key", ["state['{}']", "state.get('{}', [])", "state.pop('{}')", "state.setdefault('{}', [])"])
+def test_the_value_of_a_key_that_is_annotated_as_a_set_is_one(declared: str, holder: str, key: str):
+    tags, names = key.format("tags"), key.format("names")
+    head = KEYS[declared] + "@activity\ndef fetch(n) -> State: ...\n@activity\ndef anything(n): ...\n"
+    head += f"@workflow\ndef wf(ctx: Context, {STATES[holder]}"
+    assert codes(f"{head}    for tag in {tags}:\n        yield charge(tag)\n") == ["ROM121"]
+    assert codes(f"{head}    yield charge(','.join({tags}))\n") == ["ROM122"]
+    assert codes(f"{head}    for tag in sorted({tags}):\n        yield charge(tag)\n") == []
+    assert codes(f"{head}    for name in {names}:\n        yield charge(name)\n") == []
+
+
+@pytest.mark.parametrize("use", ["state[key]", "state['other']", "state", "plain['tags']", "values['tags']"])
+def test_what_no_dictionary_type_says_is_no_set(use: str):
+    head = KEYS["plain"] + "class Plain:\n    tags: set[str]\n    def __getitem__(self, key):\n        return []\n"
+    head += "@workflow\ndef wf(ctx: Context, state: State, plain: Plain, values: dict[str, list[str]], key: str):\n"
+    assert codes(f"{head}    for x in {use}:\n        yield charge(x)\n") == []
+
+
 @pytest.mark.parametrize(
     "made",
     [
@@ -356,6 +395,16 @@ PROTOCOL = {
     "dropped list": "[charge(n) for n in range(3)]",
     "dropped set": "{charge(n) for n in range(3)}",
     "dropped dict": "{n: charge(n) for n in range(3)}",
+    "last of and": "ctx and charge(1)",
+    "last of or": "ctx or charge(1)",
+    "last of a known value and": "f'{ctx}' and charge(1)",
+    "one of two": "charge(1) if ctx else None",
+    "the other of two": "None if ctx else charge(1)",
+    "nested in choices": "ctx and (None if ctx else (ctx or charge(1)))",
+    "helper in a choice": "ctx and make(1)",
+    "list in a choice": "ctx and [charge(n) for n in range(3)]",
+    "dropped set display": "{charge(1)}",
+    "unused set display": "calls = {charge(1)}",
     "dropped generator": "(charge(n) for n in range(3))",
     "dropped map": "list(map(charge, [1, 2]))",
     "dropped helper": "[make(n) for n in range(3)]",
@@ -383,7 +432,16 @@ def test_a_call_that_is_not_yielded_is_found(form: str):
 
 
 @pytest.mark.parametrize(
-    "statement", ["(charge(1), charge(2))", "calls = (charge(1), charge(2))", "[charge(1), sleep(2)]"]
+    "statement",
+    [
+        "(charge(1), charge(2))",
+        "calls = (charge(1), charge(2))",
+        "[charge(1), sleep(2)]",
+        "{charge(1), charge(2)}",
+        "calls = {charge(1), sleep(2)}",
+        "charge(1) if ctx else charge(2)",
+        "ctx and (charge(1) if ctx else sleep(2))",
+    ],
 )
 def test_each_of_several_calls_that_are_dropped_is_found(statement: str):
     assert codes(f"{WF}    yield charge(0)\n    {statement}\n    yield charge(9)\n") == ["ROM401"] * 2

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from tests.romancy_lint.support import codes, lint
+from tests.romancy_lint.support import codes, fixed, lint
 
 TRAPS = {
     "activity bodies": """
@@ -784,3 +784,48 @@ def test_a_call_object_that_may_be_none_may_be_asked_for_but_a_fresh_one_may_not
     head = "@workflow\ndef wf(ctx: Context, n: int):\n    call = charge(n) if n else None\n"
     assert codes(head + "    yield (call or charge(3))\n    x = call and (yield call)\n") == []
     assert codes(head + "    yield (call or charge(3))\n    x = charge(4) and n\n") == ["ROM401"]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "n and (yield charge(1))",
+        "(yield charge(1)) if n else (yield refund(1))",
+        "call = n and charge(1)\n    yield call",
+        "call = charge(1) if n else refund(1)\n    yield call",
+        "yield (n and charge(1)) or refund(1)",
+        "call = charge(1)\n    n and print_it(call)\n    yield call",
+        "call = charge(1)\n    n and call\n    yield call",
+        "call = charge(1)\n    call if n else None\n    yield call",
+        "n and calls.append(charge(1))\n    yield gather(*calls)",
+        "calls.append(charge(1)) if n else None\n    yield gather(*calls)",
+        "several = {charge(1), refund(1)}\n    yield gather(*several)",
+        "several = {charge(1), refund(1)}\n    first = several\n    yield gather(*first)",
+        "keep({charge(1), refund(1)})",
+        "call = charge(1)\n    seen = {call}\n    yield call",
+    ],
+)
+def test_a_call_that_is_yielded_later_may_be_chosen_and_kept(use: str):
+    head = "def print_it(call):\n    return None\ndef keep(calls):\n    return calls\n"
+    start = f"@workflow\ndef wf(ctx: Context, n: int):\n    calls = []\n    {use}\n    yield charge(9)\n"
+    found = codes(head + start)
+    assert "ROM401" not in found and "ROM405" not in found
+
+
+@pytest.mark.parametrize(
+    ("statement", "repaired"),
+    [
+        ("n and charge(1)", "n and (yield charge(1))"),
+        ("charge(1) if n else None", "(yield charge(1)) if n else None"),
+    ],
+)
+def test_a_call_that_is_chosen_and_dropped_is_yielded_by_the_fix(statement: str, repaired: str):
+    text = "@workflow\ndef wf(ctx: Context, n: int):\n    {}\n    yield charge(9)\n"
+    assert fixed(text.format(statement), unsafe=True) == text.format(repaired)
+
+
+@pytest.mark.parametrize("use", ["Price() + 1", "1 + Price()"])
+def test_an_operator_that_a_method_may_refuse_gives_what_it_gives_otherwise(use: str):
+    head = "class Price:\n    def __add__(self, other):\n        if other:\n            return unknown(other)\n"
+    head += "        return NotImplemented\n    __radd__ = __add__\n"
+    assert codes(f"{head}@workflow\ndef wf(ctx: Context):\n    yield charge({use})\n") == []

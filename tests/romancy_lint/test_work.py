@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from romancy_lint.analysis.engine import Engine
 from romancy_lint.analysis.expressions import Expressions
+from romancy_lint.analysis.walker import Walker
 from tests.romancy_lint.support import codes
 
 WORKFLOW = "@workflow\ndef wf(ctx: Context, xs: list[int], flag: bool):\n    yield charge(1)\n"
@@ -25,12 +25,12 @@ class Work:
 @contextmanager
 def counted() -> Iterator[Work]:
     work = Work()
-    visit, evaluate = Engine.visit, Expressions.eval
+    visit, evaluate = Walker.visit, Expressions.eval
 
     def counting_visit(self, *arguments):
-        before = self._walked
+        before = self.walked
         walk = visit(self, *arguments)
-        work.visits = max(work.visits, self._walked, before)
+        work.visits = max(work.visits, self.walked, before)
         return walk
 
     def counting_eval(self, node):
@@ -38,7 +38,7 @@ def counted() -> Iterator[Work]:
         return evaluate(self, node)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Engine, "visit", counting_visit)
+        patch.setattr(Walker, "visit", counting_visit)
         patch.setattr(Expressions, "eval", counting_eval)
         yield work
 

@@ -1,0 +1,80 @@
+"""What decorators make of functions: activities, workflows, properties, or something else altogether."""
+
+from __future__ import annotations
+
+import ast
+
+from romancy_lint.analysis.importing import Importing
+from romancy_lint.analysis.model import ClassNode, FunctionNode, Marks
+from romancy_lint.analysis.values import Class, External, Function, Object, Unknown, Value, strip
+
+
+class Decorators(Importing):
+    """Applies decorators."""
+
+    def function_value(self, node: FunctionNode, env: object = None) -> Value:
+        """A function as its decorators leave it."""
+        plain = Function(node, env)  # type: ignore[arg-type]
+        if isinstance(node.node, ast.Lambda) or not node.node.decorator_list:
+            node.marks = node.marks or Marks(value=plain)
+            return plain
+        if node.marks is not None and env is None:
+            return node.marks.value
+        if node.marks is None:
+            node.marks = Marks(value=plain)
+        value: Value = plain
+        for decorator in reversed(node.node.decorator_list):
+            value = self._decorated(node, value, decorator, env)
+        if env is None:
+            node.marks.value = value
+        return value
+
+    def _decorated(self, node: FunctionNode, value: Value, decorator: ast.expr, env: object) -> Value:
+        marks = node.marks
+        assert marks is not None
+        called = isinstance(decorator, ast.Call)
+        frame = self.engine.frames.of_module(node.module, env)
+        target = strip(frame.eval(decorator.func if isinstance(decorator, ast.Call) else decorator))
+        if isinstance(target, External):
+            self._mark(marks, target.name, decorator)
+            return value
+        if isinstance(target, Class) and not called and self._is_lazy(node, target):
+            marks.is_property, marks.descriptor = True, Object(target.node)
+        if isinstance(target, Function):
+            applied = frame.eval(decorator) if called else target
+            result = frame.apply(applied, decorator, [value], {})
+            return value if isinstance(result, Unknown) or marks.kind else result
+        return value
+
+    def _is_lazy(self, node: FunctionNode, target: Class) -> bool:
+        """Whether a class makes of a method what is computed when it is read."""
+        found = [self.class_attribute(target.node, name, target) for name in ("__get__", "__call__")]
+        alone = node.owner is not None and len(node.parameters) == 1 and not node.is_generator
+        return alone and isinstance(found[0], Function) and found[1] is None
+
+    def _mark(self, marks: Marks, name: str, decorator: ast.expr) -> None:
+        last = name.rpartition(".")[2]
+        kind = self.engine.decorator_kind(name)
+        if kind is not None:
+            marks.kind, marks.decorator = kind, decorator
+            if isinstance(decorator, ast.Call):
+                marks.options = {k.arg: k.value for k in decorator.keywords if k.arg}
+        elif name in ("builtins.property", "functools.cached_property", "abc.abstractproperty"):
+            marks.is_property = True
+        elif name in ("builtins.staticmethod", "builtins.classmethod"):
+            marks.is_static, marks.is_class = last == "staticmethod", last == "classmethod"
+        elif name in ("contextlib.contextmanager", "contextlib.asynccontextmanager"):
+            marks.is_context = True
+        elif name in ("functools.singledispatch", "functools.singledispatchmethod"):
+            marks.is_generic = True
+
+    def marks(self, node: FunctionNode) -> Marks:
+        """The marks of a function, after its decorators were looked at."""
+        if node.marks is None:
+            self.function_value(node)
+        assert node.marks is not None
+        return node.marks
+
+    # -- what the other mixins bring -------------------------------------------------------------------------------
+    def class_attribute(self, node: ClassNode, name: str, receiver: Value) -> Value | None:
+        raise NotImplementedError
