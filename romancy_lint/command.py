@@ -138,13 +138,14 @@ class Command:
     def _add_ignores(self, files: list[Path]) -> int:
         from romancy_lint.fixes import write
 
+        reason = " ".join(self.options["add_ignore"].split())  # a second line would be code
         report = run(files, self.config, texts=self.texts, named=self.named)
         by_path: dict[Path, list[Finding]] = {}
         for finding in report.findings:
             if finding.code not in ("ROM000", "ROM001", "ROM003", "ROM004"):
                 by_path.setdefault(report.paths[finding.filename], []).append(finding)
         for path, several in sorted(by_path.items()):
-            write(path, silenced(path.read_bytes(), several, self.options["add_ignore"]))
+            write(path, silenced(path.read_bytes(), several, reason))
         count = sum(map(len, by_path.values()))
         click.echo(f"romancy-lint: {count} finding{'s' * (count != 1)} silenced", err=True)
         unread = _unread(report.findings)
@@ -183,7 +184,7 @@ def silenced(data: bytes, findings: list[Finding], reason: str) -> bytes:
 def _commented(lines: list[str], row: int, comment: str) -> list[str]:
     line = lines[row - 1]
     body = line.rstrip("\r\n")
-    return [*lines[: row - 1], f"{body}  # romancy: {comment}{line[len(body) :]}", *lines[row:]]
+    return [*lines[: row - 1], f"{body}  # romancy: {comment.rstrip()}{line[len(body) :]}", *lines[row:]]
 
 
 def _dumped(text: str) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def _checked(key: str, value: Any, path: Path) -> Any:
         if not isinstance(value, str):
             raise ConfigError(f"{path}: `{key}` must be a string")
         if key == "output-format" and value not in OUTPUT_FORMATS:
-            raise ConfigError(f"{path}: unknown output format `{value}`{suggestion(value, OUTPUT_FORMATS)}")
+            raise ConfigError(f"{path}: `{key}`: unknown output format `{value}`{suggestion(value, OUTPUT_FORMATS)}")
         return value
     if key == "per-file-ignores":
         if not isinstance(value, dict) or not all(_is_strings(codes) for codes in value.values()):
@@ -127,11 +128,17 @@ def check_codes(config: Config, origin: str) -> None:
     from romancy_lint.rules import RULES
 
     codes = [rule.code for rule in RULES]
-    named = [*config.select, *config.ignore, *config.extend_select, *config.nondeterministic.values()]
-    named += [code for several in config.per_file_ignores.values() for code in several]
-    for code in named:
+    for key, code in _named_codes(config):
         if code != "ALL" and not (code.startswith("ROM") and any(known.startswith(code) for known in codes)):
-            raise ConfigError(f"{origin}: unknown rule `{code}`{suggestion(code, codes)}")
+            raise ConfigError(f"{origin}: `{key}`: unknown rule `{code}`{suggestion(code, codes)}")
+
+
+def _named_codes(config: Config) -> Iterator[tuple[str, str]]:
+    """Every code that a setting names, with the setting."""
+    lists = {"select": config.select, "ignore": config.ignore, "extend-select": config.extend_select}
+    tables = {"per-file-ignores": chain.from_iterable(config.per_file_ignores.values())}
+    for key, several in {**lists, **tables, "nondeterministic": config.nondeterministic.values()}.items():
+        yield from ((key, code) for code in several)
 
 
 def selected(config: Config) -> frozenset[str]:

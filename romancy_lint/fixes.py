@@ -141,7 +141,10 @@ def diff(path: Path, before: bytes, after: bytes) -> str:
 def write(path: Path, data: bytes) -> None:
     """Replaces a file by one that appears whole, with the same permissions."""
     target = path.resolve()
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:  # which names the temporary file, that nobody knows
+        raise OSError(error.errno, f"cannot be rewritten: {error.strerror}", shown(path)) from error
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)

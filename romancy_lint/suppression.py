@@ -111,11 +111,11 @@ def _about(filename: str, comment: Comment, lines: list[str], on: frozenset[str]
     if not comment.codes:
         found.append(finding("ROM001", "a suppression must name the rules that it silences: `ignore[ROM101]`"))
     idle = [c for c in comment.codes if c not in comment.used and c not in unknown and _is_on(c, on)]
-    if idle and not comment.used:
-        message = f"`{', '.join(idle)}` is not found here: delete the suppression"
-        found.append(finding("ROM003", message, _deletion(comment, lines)))
-    elif idle:
-        found.append(finding("ROM003", f"`{', '.join(idle)}` is not found here: take it out of the suppression"))
+    if idle:
+        rest = [code for code in _written(comment, lines) if code.upper() not in idle]
+        remedy = "take it out of the suppression" if rest else "delete the suppression"
+        fix = _shortening(comment, lines, rest) if rest else _deletion(comment, lines)
+        found.append(finding("ROM003", f"`{', '.join(idle)}` is not found here: {remedy}", fix))
     if not comment.reason:
         found.append(finding("ROM004", "say why: `# romancy: ignore[…] reason`"))
     return found
@@ -123,6 +123,25 @@ def _about(filename: str, comment: Comment, lines: list[str], on: frozenset[str]
 
 def _is_on(prefix: str, on: frozenset[str]) -> bool:
     return any(code.startswith(prefix) for code in on)
+
+
+def _span(comment: Comment, lines: list[str]) -> tuple[int, int]:
+    """Where the codes of a comment stand in its line."""
+    match = (_NOQA if comment.is_noqa else _IGNORE).match(lines[comment.row - 1], comment.start)
+    assert match is not None, "what was read as a comment reads so again"
+    return match.span("codes")
+
+
+def _written(comment: Comment, lines: list[str]) -> list[str]:
+    """All codes of a comment, also those of other linters, as they are spelt."""
+    start, end = _span(comment, lines)
+    return [code for code in re.split(r"[\s,]+", lines[comment.row - 1][start:end]) if code]
+
+
+def _shortening(comment: Comment, lines: list[str], rest: list[str]) -> Fix:
+    start, end = _span(comment, lines)
+    place = Place(comment.row, start + 1, comment.row, end + 1)
+    return Fix("safe", "Take it out of the suppression", (Edit(place, ", ".join(rest)),))
 
 
 def _deletion(comment: Comment, lines: list[str]) -> Fix:

@@ -264,5 +264,6 @@ def _refuse_too_small(verb: str, **numbers: int) -> None:
 
 def _refuse_numbers(verb: str, schedule: Sequence[int], order: Sequence[int]) -> None:
     for name, numbers, least in (("schedule", schedule, 1), ("order", order, 0)):
-        if any(not isinstance(each, int) or each < least for each in numbers):
-            raise DefinitionError(f"{verb}(…, {name}={list(numbers)!r}): write whole numbers, {least} or more")
+        if not isinstance(numbers, Sequence) or any(not isinstance(each, int) or each < least for each in numbers):
+            shown = list(numbers) if isinstance(numbers, tuple) else numbers
+            raise DefinitionError(f"{verb}(…, {name}={shown!r}): write a list of whole numbers, {least} or more")

@@ -9,6 +9,7 @@ from romancy_lint.analysis.model import FunctionNode
 from romancy_lint.analysis.values import Instance, Value, strip
 from romancy_lint.names.language import CONTEXT
 from romancy_lint.rules.rule import Bad, Rule
+from romancy_lint.rules.uncarried_argument import members
 
 if TYPE_CHECKING:
     from romancy_lint.analysis.expressions import Expressions as Frame
@@ -33,6 +34,11 @@ def wf(ctx: Context):
 def wf(ctx: Context):
     yield charge(ctx)  # bad
 """),
+        Bad("""\
+@workflow
+def wf(ctx: Context):
+    yield charge([1, {"ctx": ctx}])  # bad
+"""),
     )
 
     def durable_call(
@@ -46,5 +52,7 @@ def wf(ctx: Context):
             *((k.value, named[k.arg]) for k in node.keywords if k.arg in named),
         ]
         for argument, value in pairs:
-            if strip(value) == Instance(CONTEXT):
-                frame.report(self, argument, f"`{frame.text(argument)}` is the context, which {self.why}")
+            held = [(member, frame.quiet(member)) for member in members(argument)]
+            for part, what in ((argument, value), *held):
+                if strip(what) == Instance(CONTEXT):
+                    frame.report(self, part, f"`{frame.text(part)}` is the context, which {self.why}")

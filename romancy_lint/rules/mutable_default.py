@@ -35,6 +35,15 @@ READS = frozenset(
         "print",
         "isinstance",
         "range",
+        "iter",
+        "reversed",
+        "frozenset",
+        "map",
+        "filter",
+        "type",
+        "id",
+        "hash",
+        "format",
     ]
 )
 
@@ -100,6 +109,13 @@ def wf(ctx: Context, seen=None):
 @workflow
 def wf(ctx: Context, seen=[]):
     for item in seen:
+        yield charge(item)
+""",
+        """\
+@workflow
+def wf(ctx: Context, seen=[]):
+    yield charge(next(iter(seen), None))
+    for item in reversed(seen):
         yield charge(item)
 """,
     )

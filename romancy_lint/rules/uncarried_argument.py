@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+from collections.abc import Iterator as Iterating
 from typing import TYPE_CHECKING
 
 from romancy_lint.analysis.model import FunctionNode
@@ -39,6 +40,22 @@ def parameters_of(function: FunctionNode) -> list[ast.arg]:
         first += 1
     rest = [args.vararg] * 20 if args.vararg else []
     return every[first:] + rest
+
+
+def _says_nothing(annotation: ast.expr | None) -> bool:
+    """No annotation, or one that every value fits."""
+    if annotation is None:
+        return True
+    written = annotation.value if isinstance(annotation, ast.Constant) else ast.unparse(annotation)
+    return str(written).rpartition(".")[2] in ("object", "Any")
+
+
+def members(node: ast.expr) -> Iterating[ast.expr]:
+    """What stands in a list, tuple or dict that is written out, however deep."""
+    match node:
+        case ast.List(elts=inner) | ast.Tuple(elts=inner) | ast.Dict(values=inner):
+            for each in inner:
+                yield from (each, *members(each))
 
 
 def uncarried(frame: Frame, value: Value) -> str | None:
@@ -105,6 +122,14 @@ def keep(names: set[str]): ...
 def wf(ctx: Context, names: set[str]):
     yield keep(names)
 """,
+        """\
+@activity
+def note(row: object): ...
+
+@workflow
+def wf(ctx: Context, value: int):
+    yield note({"at": ctx.now(), "values": [value, (value, None)]})
+""",
     )
     BAD = (
         Bad(
@@ -136,6 +161,29 @@ def wf(ctx: Context):
 def wf(ctx: Context):
     yield charge(lambda: 1)  # bad
 """),
+        Bad("""\
+@workflow
+def wf(ctx: Context):
+    yield charge({"how": [lambda: 1]})  # bad
+"""),
+        Bad(
+            """\
+@activity
+def keep(names: object): ...
+
+@workflow
+def wf(ctx: Context, names: set[str]):
+    yield keep(names)  # bad
+""",
+            """\
+@activity
+def keep(names: object): ...
+
+@workflow
+def wf(ctx: Context, names: set[str]):
+    yield keep(sorted(names))  # bad
+""",
+        ),
     )
 
     def durable_call(
@@ -159,12 +207,16 @@ def wf(ctx: Context):
         if what is not None:
             frame.report(self, node, f"{what} {self.why}", listing_fix(frame, node, value))
             return
+        for member in members(node):
+            held = uncarried(frame, frame.quiet(member))
+            if held is not None:
+                frame.report(self, member, f"{held} {self.why}")
         inner = strip(value)
         declared = frame.engine.resolver.annotation(function.module, parameter.annotation)
         if (
             isinstance(inner, SetValue)
             and not isinstance(declared, SetValue)
-            and (parameter.annotation is None or isinstance(declared, Container))
+            and (_says_nothing(parameter.annotation) or isinstance(declared, Container))
         ):
             fix = Fix(
                 "safe" if inner.element in COMPARABLE else "unsafe",

@@ -519,6 +519,8 @@ def test_a_schedule_beyond_the_end_is_cut_short():
         (lambda: crash_points(one(), patience=0), "crash_points.*patience=0"),
         (lambda: run_with_crashes(one(), patience=None), "run_with_crashes.*patience=None"),
         (lambda: run_with_crashes(one(), [0]), r"schedule=\[0\].*1 or more"),
+        (lambda: run_with_crashes(one(), 3), r"schedule=3\): write a list of whole numbers, 1 or more"),
+        (lambda: run_with_crashes(one(), None), r"schedule=None\): write a list"),
         (lambda: run_with_crashes(one(), [1], [-1]), r"order=\[-1\].*0 or more"),
     ],
 )

@@ -84,8 +84,10 @@ def test_mistakes_of_the_caller_are_one_line_and_exit_2(project: Path, arguments
     [
         ("selct = ['ROM1']", "unknown setting `selct`; did you mean `select`?"),
         ("select = 'ROM1'", "`select` must be a list of strings"),
-        ("ignore = ['E501']", "unknown rule `E501`"),
-        ("output-format = 'jsn'", "did you mean `json`?"),
+        ("ignore = ['E501']", "pyproject.toml: `ignore`: unknown rule `E501`"),
+        ("per-file-ignores = {'a.py' = ['ROM99']}", "`per-file-ignores`: unknown rule `ROM99`"),
+        ("nondeterministic = {'a.b' = 'ROM99'}", "`nondeterministic`: unknown rule `ROM99`"),
+        ("output-format = 'jsn'", "`output-format`: unknown output format `jsn`; did you mean `json`?"),
         ("select = [", "pyproject.toml"),
     ],
 )
@@ -224,6 +226,27 @@ def test_a_comment_that_silences_nothing_is_found_and_deleted(project: Path):
     assert (project / "orders.py").read_text() == GOOD
 
 
+@pytest.mark.parametrize(
+    ("comment", "left"),
+    [
+        ("# romancy: ignore[ROM101,ROM103] why", "# romancy: ignore[ROM101] why"),
+        ("# romancy: ignore[ rom103, rom101 ] why", "# romancy: ignore[rom101] why"),
+        ("# noqa: E501, ROM103, ROM101", "# noqa: E501, ROM101"),
+    ],
+)
+def test_a_code_that_silences_nothing_is_taken_out_and_the_others_stay(project: Path, comment: str, left: str):
+    (project / "orders.py").write_text(BAD.replace("time.time())", f"time.time())  {comment}"))
+    assert found() == ["ROM003"]
+    assert run("--fix").exit_code == 0
+    assert (project / "orders.py").read_text() == BAD.replace("time.time())", f"time.time())  {left}")
+
+
+def test_the_codes_of_other_linters_survive_the_fix(project: Path):
+    (project / "orders.py").write_text(GOOD.replace("charge(1)", "charge(1)  # noqa: ROM101, E501"))
+    assert run("--fix").exit_code == 0
+    assert (project / "orders.py").read_text() == GOOD.replace("charge(1)", "charge(1)  # noqa: E501")
+
+
 def test_a_comment_that_names_no_rule_is_found(project: Path):
     (project / "orders.py").write_text(GOOD.replace("charge(1)", "charge(1)  # romancy: ignore[ROM999] x"))
     assert found() == ["ROM001"]
@@ -247,6 +270,14 @@ def test_add_ignore_silences_everything_with_a_reason(project: Path):
     assert run("--add-ignore", "adopted").exit_code == 0
     assert "# romancy: ignore[ROM101] adopted\n" in (project / "orders.py").read_text()
     assert found() == []
+
+
+@pytest.mark.parametrize(("reason", "left"), [("one\nimport os", " one import os"), ("", "")])
+def test_the_reason_of_add_ignore_is_one_line_of_comment(project: Path, reason: str, left: str):
+    assert run("--add-ignore", reason).exit_code == 0
+    assert (project / "orders.py").read_text() == BAD.replace(
+        "time.time())", f"time.time())  # romancy: ignore[ROM101]{left}"
+    )
 
 
 def test_add_ignore_never_changes_the_code(project: Path):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import romancy_lint
 from romancy_lint.config import Config
-from romancy_lint.fixes import fix_files
+from romancy_lint.fixes import fix_files, write
 from romancy_lint.rules import RULES
 from tests.romancy_lint.support import PRELUDE, ROOT, files, fixed, lint
 
@@ -190,3 +192,10 @@ def test_what_is_nested_too_deeply_is_reported_and_the_rest_is_checked():
     code += "@workflow\ndef wf(ctx):\n    yield charge(time.time())\n"
     assert [finding.code for finding in lint(code)] == ["ROM000", "ROM101"]
     assert [finding.code for finding in lint("x = " + "not " * 30_000 + "1\n")] == ["ROM000"]
+
+
+def test_a_file_that_cannot_be_rewritten_is_the_one_that_is_named(tmp_path: Path):
+    with pytest.raises(OSError) as refused:
+        write(tmp_path / "gone" / "orders.py", b"")
+    assert str(refused.value.filename).endswith("gone/orders.py")
+    assert "cannot be rewritten" in str(refused.value)
