@@ -20,6 +20,8 @@ def discover(paths: list[Path], config: Config) -> list[Path]:
     patterns = (*config.exclude, *config.extend_exclude)
     own = tuple(pattern for pattern in patterns if pattern not in DEFAULT_EXCLUDE)
     for path in paths:
+        if path.is_file() and path.suffix == ".ipynb":
+            raise ConfigError(f"{path}: notebooks are not read, only Python files")
         if path.is_file():
             if not _excluded_by_name(absolute(path), config.root, own):
                 found[absolute(path)] = None

@@ -12,6 +12,7 @@ from romancy_lint.analysis.values import (
     Class,
     Constant,
     Container,
+    Decorator,
     Durable,
     External,
     Function,
@@ -32,6 +33,7 @@ from romancy_lint.analysis.walk import Walk
 from romancy_lint.names.language import CALLS, CONTEXT, CONTEXT_METHODS, PACKAGE
 from romancy_lint.names.types import (
     LEAKS,
+    MUTATORS,
     ORDER_FREE,
 )
 
@@ -41,14 +43,15 @@ class Calls(Externals):
 
     def call(self, node: ast.Call) -> Value:
         if isinstance(node.func, ast.Attribute):
-            base = self.eval(node.func.value)
+            writes = isinstance(node.func.value, ast.Name | ast.Attribute) and self._writes_environment(node.func)
+            base = self.quiet(node.func.value) if writes else self.eval(node.func.value)
             callee = self.method_of(base, node.func.attr, node)
             if callee is None:
                 callee = self.attribute_of(base, node.func.attr, node.func)
                 for option in options(callee):
                     if isinstance(option, External):
                         self.read_external(option.name, node.func)
-            if not isinstance(callee, External | Function | Class | Choice | Partial | Global | Object | Unknown):
+            if not isinstance(callee, _CALLED):
                 return callee
             if isinstance(callee, Unknown) and _answers(base):
                 return self.builtin_method(base, node.func.attr, node)
@@ -59,7 +62,13 @@ class Calls(Externals):
         arguments, keywords = self.arguments_of(node)
         if isinstance(callee, Unknown):
             self.fire("unresolved", node)
+            if isinstance(node.func, ast.Attribute) and node.func.attr == "sort" and "key" in keywords:
+                self.called_back(keywords["key"], node, sure=True)
         return self.apply(callee, node, arguments, keywords)
+
+    def _writes_environment(self, method: ast.Attribute) -> bool:
+        """Whether a method changes the environment, which is more than to read it."""
+        return method.attr in MUTATORS["dict"] and self.quiet(method.value) in _ENVIRONMENTS
 
     def _is_order_free(self, name: str, node: ast.Call) -> bool:
         if name in ORDER_FREE:
@@ -102,6 +111,9 @@ class Calls(Externals):
                 if isinstance(target, Function | Class):
                     return self.apply(target, node, [*bound, *arguments], {**dict(named), **keywords})
                 return self.apply(target, node, arguments, keywords)
+            case Decorator(name=name):
+                made = self.apply(External(name), node, arguments, keywords)
+                return made if arguments else self.decorator(callee, node)
             case Choice(options=several):
                 return union([self.apply(option, node, arguments, keywords) for option in several])
             case Global(value=inner) if not isinstance(inner, Object):
@@ -135,7 +147,9 @@ class Calls(Externals):
                     if any(isinstance(strip(o), Durable | Generator) for o in options(value)):
                         self.walk.operations = self.walk.operations or None
             return Durable(CALLS[short], node, None, self._gathered(node, arguments) if short == "gather" else UNKNOWN)
-        if short in ("activity", "workflow") and arguments:
+        if short in ("activity", "workflow"):
+            if not arguments:
+                return self.decorator(External(name), node)
             inner = strip(arguments[0])
             return Function(inner.node, inner.env, inner.bound, kind=short) if isinstance(inner, Function) else UNKNOWN
         return Instance(name) if short[:1].isupper() else UNKNOWN
@@ -203,7 +217,7 @@ class Calls(Externals):
     def _defaults(self, function: Function, bound: dict[str, Value]) -> None:
         for name, default in function.node.defaults.items():
             if name not in bound:
-                if not isinstance(default, ast.Constant):
+                if not isinstance(default, ast.Constant) and not function.node.is_nested:
                     self.fire("import_default", function.node, default)
                 value = self.engine.walker.default_value(function.node, default)
                 if not isinstance(value, Constant):
@@ -278,6 +292,11 @@ def _factories(frame: Calls, value: ast.Call) -> list[ast.expr]:
 
 
 _FACTORIES = (External("attrs.Factory"), External("attr.Factory"))
+
+
+_ENVIRONMENTS = (External("os.environ"), External("os.environb"))
+#: What an attribute may be that is called with the arguments; everything else was a method, and called already.
+_CALLED = (External, Function, Class, Choice, Decorator, Partial, Global, Object, Unknown)
 
 
 def _answers(base: Value) -> bool:

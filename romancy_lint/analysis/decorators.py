@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 
 from romancy_lint.analysis.importing import Importing
-from romancy_lint.analysis.model import ClassNode, FunctionNode, Marks
-from romancy_lint.analysis.values import Class, External, Function, Object, Unknown, Value, strip
+from romancy_lint.analysis.model import ClassNode, FunctionNode, Marks, Option
+from romancy_lint.analysis.values import Class, Decorator, External, Function, Object, Unknown, Value, strip
 
 
 class Decorators(Importing):
@@ -35,14 +35,23 @@ class Decorators(Importing):
         called = isinstance(decorator, ast.Call)
         frame = self.engine.frames.of_module(node.module, env)
         target = strip(frame.eval(decorator.func if isinstance(decorator, ast.Call) else decorator))
+        if called and target == External("functools.partial"):
+            called, target = False, strip(frame.eval(decorator))
+        durable = self.engine.durable_decorator(target)
+        if durable is not None:
+            own = ((decorator, node.module),) if called and isinstance(decorator, ast.Call) else ()
+            self._mark_durable(marks, Decorator(durable.name, (*durable.calls, *own)))
+            return value
         if isinstance(target, External):
-            self._mark(marks, target.name, decorator)
+            self._mark(marks, target.name)
             return value
         if isinstance(target, Class) and not called and self._is_lazy(node, target):
             marks.is_property, marks.descriptor = True, Object(target.node)
         if isinstance(target, Function):
             applied = frame.eval(decorator) if called else target
             result = frame.apply(applied, decorator, [value], {})
+            if isinstance(result, Function) and result.node is node and result.kind is not None:
+                marks.kind, marks.more_options = result.kind, True
             return value if isinstance(result, Unknown) or marks.kind else result
         return value
 
@@ -52,14 +61,19 @@ class Decorators(Importing):
         alone = node.owner is not None and len(node.parameters) == 1 and not node.is_generator
         return alone and isinstance(found[0], Function) and found[1] is None
 
-    def _mark(self, marks: Marks, name: str, decorator: ast.expr) -> None:
+    def _mark_durable(self, marks: Marks, decorator: Decorator) -> None:
+        """Notes that a function is an activity or a workflow, and what its decorator was given."""
+        marks.kind = self.engine.decorators[decorator.name]
+        for call, module in decorator.calls:
+            for keyword in call.keywords:
+                if keyword.arg is None:
+                    marks.more_options = True
+                else:
+                    marks.options[keyword.arg] = Option(keyword.value, module)
+
+    def _mark(self, marks: Marks, name: str) -> None:
         last = name.rpartition(".")[2]
-        kind = self.engine.decorator_kind(name)
-        if kind is not None:
-            marks.kind, marks.decorator = kind, decorator
-            if isinstance(decorator, ast.Call):
-                marks.options = {k.arg: k.value for k in decorator.keywords if k.arg}
-        elif name in ("builtins.property", "functools.cached_property", "abc.abstractproperty"):
+        if name in ("builtins.property", "functools.cached_property", "abc.abstractproperty"):
             marks.is_property = True
         elif name in ("builtins.staticmethod", "builtins.classmethod"):
             marks.is_static, marks.is_class = last == "staticmethod", last == "classmethod"

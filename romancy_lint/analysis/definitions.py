@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from romancy_lint.analysis.model import FunctionNode, Module
 from romancy_lint.analysis.scope import every_statement
 from romancy_lint.analysis.statements import Statements
-from romancy_lint.analysis.values import External, Function, Unknown, strip
+from romancy_lint.analysis.values import Constant, Function, Unknown, strip
 from romancy_lint.analysis.walk import Walk
+from romancy_lint.names.language import PACKAGE
 
 if TYPE_CHECKING:
     from romancy_lint.analysis.engine import Engine
@@ -56,10 +57,10 @@ class Definitions:
                 if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
                     self._collect_function(module.function(inner, class_))
             self._decorated_class(frame, node)
-        elif isinstance(value, ast.Call) and isinstance(value.func, ast.Name | ast.Attribute):
-            callee = strip(frame.quiet(value.func))
-            if isinstance(callee, External) and callee.name in self.engine.decorators and value.args:
-                self._applied(module, frame, callee.name, value)
+        elif isinstance(value, ast.Call) and value.args:
+            decorator = self.engine.durable_decorator(frame.quiet(value.func))
+            if decorator is not None:
+                self._applied(module, frame, decorator.name, value)
 
     def _collect_function(self, function: FunctionNode) -> None:
         value = self.engine.resolver.function_value(function)
@@ -68,8 +69,8 @@ class Definitions:
 
     def _decorated_class(self, frame: Statements, node: ast.ClassDef) -> None:
         for decorator in node.decorator_list:
-            target = strip(frame.quiet(decorator))
-            if isinstance(target, External) and self.engine.decorators.get(target.name) == "workflow":
+            target = self.engine.durable_decorator(frame.quiet(decorator))
+            if target is not None and self.engine.decorators[target.name] == "workflow":
                 self._misshapen(frame.module, node, "a class")
 
     def _applied(self, module: Module, frame: Statements, name: str, call: ast.Call) -> None:
@@ -78,6 +79,8 @@ class Definitions:
         if isinstance(value, Function) and not isinstance(value.node.node, ast.Lambda):
             self.engine.implementations.add(value.node)
             self.note(Function(value.node, value.env, kind=kind))
+        elif isinstance(value, Constant) and not name.startswith(f"{PACKAGE}."):
+            return  # an option of a decorator of the project
         elif kind == "workflow" and not isinstance(value, Unknown):
             self._misshapen(module, call, "a lambda" if isinstance(value, Function) else "not a function")
 

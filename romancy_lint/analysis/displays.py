@@ -152,6 +152,8 @@ class Displays(Uses):
         function = self.module.function(node, None, self.function)
         if function.yields:
             self.fire("stray_yield", function.yields[0], "lambda")
+        for default in function.defaults.values():
+            self.eval(default)
         self.settle_names(node.body)
         return Function(function, self.env)
 

@@ -17,7 +17,17 @@ from romancy_lint.analysis.generics import Generics
 from romancy_lint.analysis.model import ClassNode, FunctionNode, Module
 from romancy_lint.analysis.mutation import Mutations
 from romancy_lint.analysis.resolve import Resolver
-from romancy_lint.analysis.values import UNKNOWN, Durable, Function, Instance, Value
+from romancy_lint.analysis.values import (
+    UNKNOWN,
+    Decorator,
+    Durable,
+    External,
+    Function,
+    Instance,
+    Value,
+    options,
+    strip,
+)
 from romancy_lint.analysis.walk import Walk
 from romancy_lint.analysis.walker import Walker
 from romancy_lint.finding import Finding
@@ -74,8 +84,18 @@ class Engine:
         return rule if rule is not None and mode in rule.modes else None
 
     # -- functions -------------------------------------------------------------------------------------------------
-    def decorator_kind(self, name: str) -> str | None:
-        return self.decorators.get(name)
+    def durable_decorator(self, value: Value) -> Decorator | None:
+        """What a value is as a decorator of activities or workflows; one of several when all make the same."""
+        found: list[Decorator] = []
+        for option in options(strip(value)):
+            inner = strip(option)
+            if isinstance(inner, External) and inner.name in self.decorators:
+                inner = Decorator(inner.name)
+            if not isinstance(inner, Decorator):
+                return None
+            found.append(inner)
+        alike = {self.decorators[one.name] for one in found}
+        return found[0] if len(alike) == 1 else None
 
     def kind_of(self, function: Function) -> str | None:
         """Whether a function value is an activity or a workflow."""

@@ -11,6 +11,7 @@ from romancy_lint.analysis.values import (
     Class,
     Constant,
     Container,
+    Decorator,
     Durable,
     External,
     Function,
@@ -190,6 +191,8 @@ class Externals(Methods):
 
     def _external_result(self, name: str, node: ast.expr, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         first = arguments[0] if arguments else UNKNOWN
+        if name in self.engine.decorators and not isinstance(strip(first), Function):
+            return self.decorator(External(name), node)
         match name:
             case "builtins.set" | "builtins.frozenset":
                 kind = strip(first)
@@ -211,6 +214,8 @@ class Externals(Methods):
                 return first
             case "builtins.property" | "functools.cached_property" if isinstance(strip(first), Function):
                 return self._property(strip(first))
+            case "functools.partial" if len(arguments) == 1 and self.engine.durable_decorator(first) is not None:
+                return self.decorator(first, node)
             case "functools.partial":
                 inner = strip(first) if isinstance(strip(first), Partial) else Partial(first)
                 assert isinstance(inner, Partial)
@@ -242,6 +247,13 @@ class Externals(Methods):
         if name.startswith("builtins."):
             return UNKNOWN
         return Instance(name) if name.rpartition(".")[2][:1].isupper() else UNKNOWN
+
+    def decorator(self, target: Value, node: ast.expr) -> Value:
+        """A decorator of activities or workflows with the options of one more call."""
+        known = self.engine.durable_decorator(target)
+        if known is None or not isinstance(node, ast.Call):
+            return UNKNOWN
+        return Decorator(known.name, (*known.calls, (node, self.module)))
 
     def _property(self, value: Value) -> Value:
         """A lambda that `property` was given is a property; a method that has a name may be called by it as well."""

@@ -108,7 +108,7 @@ class Methods(Expressions):
         arguments, keywords = self.arguments_of(node)
         for value in (*arguments, *keywords.values()):
             self._collect(inner, value, node)
-            self.called_back(value, node)
+            self.called_back(value, node, sure=name == "sort")
         if name == "format" and type_name(inner) == "builtins.str":
             for argument, value in zip(node.args, arguments, strict=False):
                 self.written(value, argument, "format", FORMAT)

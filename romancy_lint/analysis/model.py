@@ -189,13 +189,21 @@ class ClassNode:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What a decorator was given under a name, and the module in which that is written."""
+
+    node: ast.expr
+    module: Module
+
+
 @dataclass(eq=False)
 class Marks:
     """What the decorators of a function say about it."""
 
     kind: str | None = None
-    decorator: ast.expr | None = None
-    options: dict[str, ast.expr] = field(default_factory=dict)
+    options: dict[str, Option] = field(default_factory=dict)
+    more_options: bool = False
     is_property: bool = False
     is_static: bool = False
     is_class: bool = False
@@ -234,6 +242,11 @@ class FunctionNode:
     def own(self) -> list[ast.AST]:
         """The nodes of the body, without those of nested functions."""
         return list(own_nodes(self.body))
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether a function runs the definition, and no import does."""
+        return self.parent is not None or (self.owner is not None and self.owner.parent is not None)
 
     @property
     def is_async(self) -> bool:

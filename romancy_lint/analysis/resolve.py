@@ -69,7 +69,8 @@ class Resolver(Classes):
         values = [self._one_binding(module, name, b) for b in definitions or bindings]
         known = [v for v in values if not isinstance(v, Unknown) and not (isinstance(v, Constant) and v.value is None)]
         if known and isinstance(bindings[-1].node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-            value = values[-1] if len(set(map(type, known))) == 1 else union(known)
+            alike = len(set(map(type, known))) == 1
+            value = union(values[_last_certain(module, definitions or bindings) :] if alike else known)
         else:
             value = union(known) if known else (values[-1] if values else UNKNOWN)
         is_variable = any(isinstance(b.node, ast.Assign | ast.AnnAssign | ast.AugAssign) for b in bindings)
@@ -105,6 +106,12 @@ class Resolver(Classes):
         if frame.taints:
             self.engine.import_taints[id(node)] = frame.taints[0]
         return value
+
+
+def _last_certain(module: Module, bindings: list[Binding]) -> int:
+    """Which definition replaces all before it: those in branches leave what the other branch defined."""
+    certain = {id(statement) for statement in module.source.tree.body}
+    return max((n for n, binding in enumerate(bindings) if id(binding.node) in certain), default=0)
 
 
 def _is_overload(node: ast.AST) -> bool:

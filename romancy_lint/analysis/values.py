@@ -78,6 +78,14 @@ class Function(Value):
 
 
 @dataclass(frozen=True, slots=True)
+class Decorator(Value):
+    """What makes activities or workflows, with the calls that gave it options, each with the module it stands in."""
+
+    name: str
+    calls: tuple[tuple[ast.Call, Module], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Class(Value):
     """A class of the project."""
 

@@ -32,7 +32,10 @@ CALLED: dict[str, tuple[str, ...]] = {
         *_join("resource", "getrusage getrlimit"),
         "psutil.*",
     ),
-    "ROM103": ("time.sleep", "asyncio.sleep", "sched.scheduler", "gevent.sleep", "eventlet.sleep", "trio.sleep"),
+    "ROM103": (
+        *("time.sleep", "asyncio.sleep", "sched.scheduler", "gevent.sleep", "eventlet.sleep", "trio.sleep"),
+        "signal.pause",
+    ),
     "ROM111": (
         *_join("random", "betavariate binomialvariate choice choices expovariate gammavariate gauss getrandbits"),
         *_join("random", "getstate lognormvariate normalvariate paretovariate randbytes randint random randrange"),
@@ -404,6 +407,8 @@ CALLED: dict[str, tuple[str, ...]] = {
         *_join(
             "os", "putenv unsetenv chdir fchdir chroot umask setuid setgid seteuid setegid setsid setpgid setpriority"
         ),
+        *_join("os.environ", "setdefault update pop popitem clear"),
+        *_join("os.environb", "setdefault update pop popitem clear"),
         "locale.setlocale",
         "signal.*",
         *_join("!signal", "Signals strsignal valid_signals"),

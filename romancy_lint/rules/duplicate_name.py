@@ -18,9 +18,10 @@ def named(node: FunctionNode) -> str | None:
         return None
     if id(node.node) not in {id(b.node) for b in node.module.bindings.get(node.name, [])}:
         return None
-    given = node.marks.options.get("name")
-    if given is None:
-        return node.name
+    option = node.marks.options.get("name")
+    if option is None:
+        return None if node.marks.more_options else node.name
+    given = option.node
     return given.value if isinstance(given, ast.Constant) and isinstance(given.value, str) else None
 
 

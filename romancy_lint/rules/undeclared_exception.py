@@ -37,11 +37,10 @@ def only_yields(body: list[ast.stmt]) -> bool:
 def raised(frame: Frame, function: FunctionNode) -> list[Class | None]:
     """The classes that an activity declares; None for one that cannot be told."""
     marks = frame.engine.resolver.marks(function)
-    node = marks.options.get("raises")
-    if node is None:
-        call = marks.decorator
-        return [None] if isinstance(call, ast.Call) and any(k.arg is None for k in call.keywords) else []
-    value = strip(frame.engine.resolver.at_import(function.module, node))
+    option = marks.options.get("raises")
+    if option is None:
+        return [None] if marks.more_options else []
+    value = strip(frame.engine.resolver.at_import(option.module, option.node))
     items = value.items if isinstance(value, Container) and value.items else (value,)
     found: list[Class | None] = []
     for item in items:

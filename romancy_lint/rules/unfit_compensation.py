@@ -71,11 +71,14 @@ def wf(ctx: Context):
         option = marks.options.get("compensate")
         if option is None:
             return
-        target = strip(frame.engine.resolver.at_import(node.module, option))
+        target = strip(frame.engine.resolver.at_import(option.module, option.node))
         if not isinstance(target, Function):
             return
         problem = misfit(node.node.args, target.node.node.args, first=1 if target.bound is not None else 0)
         if problem is not None:
             frame.report_in(
-                node.module, self, option, f"compensation `{target.node.name}` of `{node.name}` {self.why}; {problem}"
+                option.module,
+                self,
+                option.node,
+                f"compensation `{target.node.name}` of `{node.name}` {self.why}; {problem}",
             )
